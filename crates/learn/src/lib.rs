@@ -1,2 +1,4 @@
 //! To be written.
 #![forbid(unsafe_code)]
+
+pub mod record;
