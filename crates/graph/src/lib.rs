@@ -1,2 +1,28 @@
-//! To be written.
+//! The graph of hoyer: a network is a straight-line program of ONNX ops over values and parameters.
+//!
+//! - [`Graph`] holds nodes, values and parameters; shapes may have symbols ([`Dim`]) such as `batch`.
+//! - Every op ([`Op`]) is one file with its shapes, its meaning in f64 and its gradient ([`Rule`]).
+//! - [`gradient`] appends backward nodes to the same graph; [`check`] proves the rules right.
+//! - [`evaluate`] says what a graph means, slowly and plainly.
+//!
+//! Not here: running fast (`hoyer-run`), learning (`hoyer-learn`), model families and data (`hoyer-zoo`).
 #![forbid(unsafe_code)]
+
+pub mod check;
+mod error;
+mod evaluate;
+mod gradient;
+mod graph;
+mod op;
+mod shape;
+mod tensor;
+
+pub use error::{Error, Mismatch, Result};
+pub use evaluate::{bound, evaluate, evaluate_with};
+pub use gradient::{Backward, gradient, trained};
+pub use graph::{Graph, Node, NodeId, Param, ParamId, Role, Source, Type, Update, Value, ValueId};
+pub use op::*;
+pub use shape::{Bindings, Dim, Shape};
+pub use tensor::{
+    Array, DType, Tensor, broadcast_strides, elements, for_each_index, offset, strides,
+};

@@ -1,0 +1,59 @@
+//! Everything that can go wrong in this crate.
+
+use crate::shape::Shape;
+
+/// The result of every fallible function here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong while a graph is built, rewritten, evaluated, read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "every field is named in its message")]
+pub enum Error {
+    /// The inputs of a node do not fit its op.
+    #[error("node `{node}`")]
+    Node { node: String, source: Mismatch },
+    /// A tensor's data does not fill its shape.
+    #[error("tensor `{name}` has {got} values, its shape {shape:?} needs {need}")]
+    TensorLength { name: String, shape: Vec<usize>, got: usize, need: usize },
+    /// A symbol was not given a size.
+    #[error("dimension `{symbol}` of `{value}` has no size; bind it, for example `{symbol}=64`")]
+    Unbound { symbol: String, value: String },
+    /// Two things of a graph carry one name.
+    #[error("there are two parameters named `{name}`")]
+    DuplicateName { name: String },
+    /// A name that the graph does not have.
+    #[error("graph `{graph}` has no {kind} named `{name}`")]
+    Unknown { graph: String, kind: &'static str, name: String },
+    /// An input of an evaluation is missing or has the wrong shape.
+    #[error("input `{name}`: got shape {got:?}, need {need}")]
+    Input { name: String, got: Vec<usize>, need: Shape },
+    /// A node whose op has no gradient stands between the loss and a parameter.
+    #[error("node `{node}`: {op} has no gradient{why}")]
+    NoGradient { node: String, op: &'static str, why: &'static str },
+    /// A gradient was asked of something that is not one number.
+    #[error("the loss `{value}` has shape {shape}, need one number")]
+    LossShape { value: String, shape: Shape },
+    /// The bytes of a `.hoyer` file are not what they should be.
+    #[error("not a usable .hoyer file: {what}")]
+    Container { what: String },
+}
+
+/// Why an op refuses its inputs; the graph adds the node's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "every field is named in its message")]
+pub enum Mismatch {
+    /// Too few or too many inputs.
+    #[error("{op} takes {need} inputs, got {got}")]
+    InputCount { op: &'static str, need: &'static str, got: usize },
+    /// A shape that the op cannot take.
+    #[error("{op}: {what} has shape {got}, need {need}")]
+    Shape { op: &'static str, what: &'static str, got: Shape, need: String },
+    /// An element type that the op cannot take.
+    #[error("{op}: {what} has type {got:?}, need {need:?}")]
+    Type { op: &'static str, what: &'static str, got: crate::DType, need: crate::DType },
+    /// An attribute out of its range.
+    #[error("{op}: {attribute} = {got}, need {need}")]
+    Attribute { op: &'static str, attribute: &'static str, got: String, need: String },
+}
