@@ -1,2 +1,7 @@
 //! To be written.
 #![forbid(unsafe_code)]
+
+pub mod error;
+pub mod result;
+
+pub use error::{Error, Result};

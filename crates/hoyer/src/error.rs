@@ -1,0 +1,24 @@
+//! Everything that can go wrong in the façade.
+//!
+//! Not here: errors of the crates below, which come through unchanged.
+
+use crate::result::RESULT_VERSION;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "every field is named in its message")]
+pub enum Error {
+    /// Text that should be a `result.json` is not one.
+    #[error("not a result of hoyer: {what}")]
+    ResultText { what: String },
+    /// A `result.json` of another schema.
+    #[error("result has schema {got}, this build reads {RESULT_VERSION}")]
+    ResultSchema { got: u64 },
+    /// Numbers that should agree do not, so nothing may be made of them.
+    #[error("{what}: got {got}, need {need}")]
+    Evidence { what: String, got: String, need: String },
+}
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
