@@ -1,0 +1,28 @@
+//! What can go wrong with data sets and model builders.
+//!
+//! Every message names the culprit (file and place, or parameter), what came, what was needed
+//! and, for files, what to do about it.
+
+use std::path::PathBuf;
+
+/// The result of everything in this crate that can go wrong.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "every field is named in its message")]
+pub enum Error {
+    /// A data file does not hold what its format says it must.
+    #[error("{file}: {at}: {came}, need {need}; {hint}")]
+    Data { file: String, at: String, came: String, need: String, hint: &'static str },
+    /// Arrays, buffers or labels that do not fit together.
+    #[error("{what}: got {got}, need {need}")]
+    Shape { what: &'static str, got: String, need: String },
+    /// A setting lies outside its documented range.
+    #[error("{name} = {value}, need {need}")]
+    Range { name: &'static str, value: String, need: String },
+    /// The operating system refused to read; its own words follow in the chain.
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+}
