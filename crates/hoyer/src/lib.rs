@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod report;
 pub mod result;
 
 pub use error::{Error, Result};
