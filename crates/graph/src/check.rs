@@ -6,7 +6,7 @@
 //! Truncation is about 1e-12 and rounding about 1e-10, so a right gradient passes below 1e-6.
 //! Public, so that users can certify ops and objectives of their own.
 
-use crate::graph::{Graph, Type, ValueId};
+use crate::graph::{Graph, Source, Type, ValueId};
 use crate::op::{Mul, Op, ReduceSum};
 use crate::tensor::Array;
 use crate::{DType, Result, Role, Tensor, evaluate_with, gradient};
@@ -58,22 +58,64 @@ pub fn graph_gradient(
 ) -> Result<f64> {
     let mut with_gradient = graph.clone();
     let gradients = gradient(&mut with_gradient, loss, wrt)?;
-    let arrays =
-        |g: &Graph| -> Vec<Array> { g.params.iter().map(|p| (&p.tensor).into()).collect() };
-    let found = evaluate_with(&with_gradient, &arrays(&with_gradient), inputs, &gradients, step)?;
+    let pairs: Vec<_> = wrt.iter().copied().zip(gradients).collect();
+    given_gradient(&with_gradient, loss, &pairs, inputs, step)
+}
+
+/// Largest [`gradient_error`] of `loss` by parameters whose gradients are values of the graph already,
+/// however they came there: pairs of a parameter and its claimed gradient.
+///
+/// # Errors
+/// If the inputs do not fit.
+///
+/// # Panics
+/// If the first value of a pair is not a parameter.
+///
+/// # Example
+/// ```
+/// use hoyer_graph::{Add, Graph, Mul, ReduceSum, Role, Tensor, check};
+///
+/// let mut g = Graph::new("square");
+/// let w = g.param("w", Role::Weight, Tensor::full(&[3], 1.5))?;
+/// let square = g.add("square", Mul, &[w, w])?;
+/// let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[square])?;
+/// let twice = g.add("twice", Add, &[w, w])?;
+/// assert!(check::given_gradient(&g, loss, &[(w, twice)], &[], 0)? < 1e-6);
+/// assert!(check::given_gradient(&g, loss, &[(w, w)], &[], 0)? > 1e-3);
+/// # Ok::<(), hoyer_graph::Error>(())
+/// ```
+pub fn given_gradient(
+    graph: &Graph,
+    loss: ValueId,
+    pairs: &[(ValueId, ValueId)],
+    inputs: &[Array],
+    step: u64,
+) -> Result<f64> {
+    let params: Vec<Array> = graph.params.iter().map(|p| (&p.tensor).into()).collect();
+    let claimed: Vec<_> = pairs.iter().map(|pair| pair.1).collect();
+    let claimed = evaluate_with(graph, &params, inputs, &claimed, step)?;
+    let forward = up_to(graph, loss);
     let mut worst = 0.0_f64;
-    for (value, grad) in wrt.iter().zip(found) {
+    for ((value, _), grad) in pairs.iter().zip(claimed) {
         let param = graph.param_of(*value).expect("gradients are checked by parameters");
         let objective = |w: &[f64]| {
-            let mut params = arrays(graph);
+            let mut params = params.clone();
             params[param.0].data.copy_from_slice(w);
-            let value = evaluate_with(graph, &params, inputs, &[loss], step);
+            let value = evaluate_with(&forward, &params, inputs, &[loss], step);
             value.expect("it ran a moment ago")[0].data[0]
         };
-        let at = Array::from(&graph.param_at(param).tensor).data;
-        worst = worst.max(gradient_error(objective, &at, &grad.data));
+        worst = worst.max(gradient_error(objective, &params[param.0].data, &grad.data));
     }
     Ok(worst)
+}
+
+/// The graph without the nodes after the one that gives `value`.
+fn up_to(graph: &Graph, value: ValueId) -> Graph {
+    let mut graph = graph.clone();
+    if let Source::Node(node, _) = graph.value(value).source {
+        graph.nodes.truncate(node.0 + 1);
+    }
+    graph
 }
 
 /// Checks an op's gradient rule at `points` seeded points: every f32 input becomes a parameter, and the
@@ -97,29 +139,57 @@ pub fn op_gradient(op: impl Into<Op>, inputs: &[Type], points: u64) {
 /// # Panics
 /// If a shape has a symbol.
 pub fn op_gradient_error(op: &Op, inputs: &[Type], seed: u64) -> Result<f64> {
-    let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d);
+    let mut numbers = numbers(seed);
     let mut graph = Graph::new("check");
-    let (mut arguments, mut wrt, mut given) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut arguments, mut given) = (Vec::new(), Vec::new());
     for (i, kind) in inputs.iter().enumerate() {
         let shape = kind.shape.fixed().expect("a checked op has fixed shapes");
         let name = format!("input{i}");
         arguments.push(match kind.dtype {
-            DType::F32 => {
-                wrt.push(graph.param(&name, Role::Weight, numbers.tensor(&shape))?);
-                *wrt.last().expect("just pushed")
-            }
+            DType::F32 => graph.param(&name, Role::Weight, numbers.tensor(&shape))?,
             DType::I64 => {
                 given.push(Array::from_fn(&shape, |_| numbers.index(3) as f64));
                 graph.input(&name, kind.clone())
             }
         });
     }
-    let y = graph.add_all("op", op.clone(), &arguments)?[0];
+    weighted_error(graph, op, &arguments, &given, seed)
+}
+
+/// As [`op_gradient_error`], at given points, for ops that are not defined everywhere; all inputs are f32.
+///
+/// # Errors
+/// If the op refuses the types or has no gradient.
+pub fn op_gradient_error_at(op: &Op, inputs: &[Tensor], seed: u64) -> Result<f64> {
+    let mut graph = Graph::new("check");
+    let mut arguments = Vec::new();
+    for (i, tensor) in inputs.iter().enumerate() {
+        arguments.push(graph.param(&format!("input{i}"), Role::Weight, tensor.clone())?);
+    }
+    weighted_error(graph, op, &arguments, &[], seed)
+}
+
+/// The error of the gradient of a random weighting of the op's first output.
+fn weighted_error(
+    mut graph: Graph,
+    op: &Op,
+    arguments: &[ValueId],
+    given: &[Array],
+    seed: u64,
+) -> Result<f64> {
+    let wrt: Vec<_> = arguments.iter().copied().filter(|&v| graph.param_of(v).is_some()).collect();
+    let y = graph.add_all("op", op.clone(), arguments)?[0];
     let shape = graph.value(y).kind.shape.fixed().expect("fixed inputs give fixed outputs");
-    let weighting = graph.param("weighting", Role::Constant, numbers.tensor(&shape))?;
+    let weights = numbers(!seed).tensor(&shape);
+    let weighting = graph.param("weighting", Role::Constant, weights)?;
     let weighted = graph.add("weighted", Mul, &[y, weighting])?;
     let loss = graph.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[weighted])?;
-    graph_gradient(&graph, loss, &wrt, &given, seed)
+    graph_gradient(&graph, loss, &wrt, given, seed)
+}
+
+/// The numbers that belong to a seed; seeds that are neighbors give unlike numbers.
+fn numbers(seed: u64) -> Numbers {
+    Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d)
 }
 
 /// A seeded stream of test numbers (SplitMix64): enough for points, no more.
@@ -159,18 +229,51 @@ impl Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::ReluGradient;
+    use crate::Node;
+    use crate::op::{Identity, Relu, ReluGradient};
+
+    /// `loss = Σ relu(w · v)`, its gradients by `w` and `v`, and the error of those gradients after
+    /// `spoil` had its way with the backward nodes.
+    fn error_after(spoil: impl Fn(&mut Node)) -> f64 {
+        let mut g = Graph::new("g");
+        let (mut numbers, mut wrt) = (Numbers(3), Vec::new());
+        for name in ["w", "v"] {
+            wrt.push(g.param(name, Role::Weight, numbers.tensor(&[31])).unwrap());
+        }
+        let product = g.add("product", Mul, &wrt).unwrap();
+        let relu = g.add("relu", Relu, &[product]).unwrap();
+        let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[relu]).unwrap();
+        let forward = g.nodes.len();
+        let gradients = gradient(&mut g, loss, &wrt).unwrap();
+        g.nodes[forward..].iter_mut().for_each(spoil);
+        let pairs: Vec<_> = wrt.into_iter().zip(gradients).collect();
+        given_gradient(&g, loss, &pairs, &[], 0).unwrap()
+    }
 
     #[test]
-    fn a_wrong_gradient_is_caught() {
-        // Relu's backward op is linear in dy; its own (missing) rule is an error, not a silent zero.
+    fn a_wrong_rule_is_caught() {
+        assert!(error_after(|_| ()) < 1e-6);
+        // Relu's rule forgets where the slope is 0; Mul's rule takes the wrong factor.
+        let relu_is_linear = |node: &mut Node| {
+            if node.op == ReluGradient.into() {
+                node.op = Identity.into();
+                node.inputs.truncate(1);
+            }
+        };
+        let mul_takes_dy_twice = |node: &mut Node| {
+            if node.op == Mul.into() {
+                node.inputs[1] = node.inputs[0];
+            }
+        };
+        assert!(error_after(relu_is_linear) > 1e-2);
+        assert!(error_after(mul_takes_dy_twice) > 1e-2);
+    }
+
+    #[test]
+    fn a_missing_rule_is_an_error_and_not_a_silent_zero() {
         let types = [Type::f32([3]), Type::f32([3])];
-        assert!(op_gradient_error(&ReluGradient.into(), &types, 0).is_err());
-        // The right gradient of x², halved.
-        let f = |w: &[f64]| w.iter().map(|x| x * x).sum();
-        let w = [1.0, -0.5, 2.0];
-        assert!(gradient_error(f, &w, &w.map(|x| 2.0 * x)) < 1e-6);
-        assert!(gradient_error(f, &w, &w) > 1e-3);
+        let error = op_gradient_error(&ReluGradient.into(), &types, 0).unwrap_err();
+        assert_eq!(error.to_string(), "node `op`: ReluGradient has no gradient");
     }
 
     #[test]

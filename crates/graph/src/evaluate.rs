@@ -27,6 +27,9 @@ pub fn evaluate(
 ///
 /// # Errors
 /// As [`evaluate`].
+///
+/// # Panics
+/// If there are fewer values than parameters, or one has another shape than its parameter.
 pub fn evaluate_with(
     graph: &Graph,
     params: &[Array],

@@ -84,11 +84,19 @@ macro_rules! ops {
     };
 }
 
+mod window;
+pub use window::Window;
+
 ops! {
     arithmetic { Add, Sub, Mul, Div, Neg }
+    batch_normalization {
+        BatchNormalization, BatchNormalizationGradient, BatchNormalizationInferenceGradient
+    }
+    conv { Conv, ConvInputGradient, ConvWeightGradient }
     expand { Expand }
     gemm { Gemm }
     identity { Identity }
+    max_pool { MaxPool, MaxPoolGradient }
     relu { Relu, ReluGradient }
     reduce_sum { ReduceSum }
     reshape { Flatten, Reshape }

@@ -88,12 +88,18 @@ impl Array {
     }
 
     /// An array of zeros.
+    ///
+    /// # Panics
+    /// If the number of elements overflows.
     pub fn zeros(shape: &[usize]) -> Self {
         let len = elements(shape).expect("an array's size fits in memory");
         Self { shape: shape.to_vec(), data: vec![0.0; len] }
     }
 
     /// An array of this shape whose element at index `i` (row-major) is `f(i)`.
+    ///
+    /// # Panics
+    /// If the number of elements overflows.
     pub fn from_fn(shape: &[usize], f: impl FnMut(usize) -> f64) -> Self {
         let len = elements(shape).expect("an array's size fits in memory");
         Self { shape: shape.to_vec(), data: (0..len).map(f).collect() }
