@@ -1,0 +1,300 @@
+//! Sixteen floats at a time: one interface, a type for each instruction set.
+//!
+//! Every operation rounds each lane correctly and on its own, so all types give the same bits, but
+//! for [`Vector::mul_add`]: plain arrays round it twice, because a fused one that the processor
+//! does not have would be a hundred times slower.
+//!
+//! Not here: which type runs (`isa`), horizontal sums (`term::fold`).
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use super::{Block, LANES};
+
+/// `LANES` floats with arithmetic lane by lane.
+pub(super) trait Vector:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// The same number in every lane.
+    fn splat(x: f32) -> Self;
+    /// The numbers of a block.
+    fn load(from: &Block) -> Self;
+    /// Writes all lanes to a block.
+    fn store(self, to: &mut Block);
+    /// `self · factor + summand`, rounded once where the processor can.
+    fn mul_add(self, factor: Self, summand: Self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// `self · sign(w)` with `sign(±0) = 0`.
+    fn with_sign_of(self, w: Self) -> Self;
+    /// `self` where `mask` is not 0, else 0. A select and not a product: NaN dies too.
+    fn where_alive(self, mask: Self) -> Self;
+}
+
+/// Plain arrays, for any processor.
+#[derive(Clone, Copy)]
+pub(super) struct Portable(Block);
+
+impl Portable {
+    #[inline(always)]
+    fn zip(self, other: Self, op: impl Fn(f32, f32) -> f32) -> Self {
+        let mut out = self.0;
+        for l in 0..LANES {
+            out[l] = op(self.0[l], other.0[l]);
+        }
+        Self(out)
+    }
+}
+
+impl Add for Portable {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |x, y| x + y)
+    }
+}
+
+impl Sub for Portable {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |x, y| x - y)
+    }
+}
+
+impl Mul for Portable {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |x, y| x * y)
+    }
+}
+
+impl Div for Portable {
+    type Output = Self;
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.zip(other, |x, y| x / y)
+    }
+}
+
+impl Vector for Portable {
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self([x; LANES])
+    }
+
+    #[inline(always)]
+    fn load(from: &Block) -> Self {
+        Self(*from)
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Block) {
+        *to = self.0;
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, summand: Self) -> Self {
+        self * factor + summand
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        self.zip(self, |x, _| x.sqrt())
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.zip(self, |x, _| x.abs())
+    }
+
+    #[inline(always)]
+    fn with_sign_of(self, w: Self) -> Self {
+        self.zip(w, |x, w| {
+            let signed = f32::from_bits(x.to_bits() ^ (w.to_bits() & SIGN));
+            if w == 0.0 { 0.0 } else { signed }
+        })
+    }
+
+    #[inline(always)]
+    fn where_alive(self, mask: Self) -> Self {
+        self.zip(mask, |x, mask| if mask == 0.0 { 0.0 } else { x })
+    }
+}
+
+/// The sign bit of an `f32`.
+const SIGN: u32 = 0x8000_0000;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Avx512};
+
+/// Types that hold machine vectors. Only `Isa::run` names them, in functions compiled for the
+/// instruction set and entered after the processor was asked for it: the reason why every `unsafe`
+/// block below is sound.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+    use std::ops::{Add, Div, Mul, Sub};
+
+    use super::{Block, SIGN, Vector};
+
+    /// Two 256-bit vectors.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(__m256, __m256);
+
+    /// One 512-bit vector.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512(__m512);
+
+    /// An operator of both types from its intrinsics.
+    macro_rules! operator {
+        ($trait:ident, $name:ident, $avx2:ident, $avx512:ident) => {
+            impl $trait for Avx2 {
+                type Output = Self;
+                #[inline(always)]
+                fn $name(self, other: Self) -> Self {
+                    // SAFETY: a value of this type exists, so the processor has AVX2.
+                    unsafe { Self($avx2(self.0, other.0), $avx2(self.1, other.1)) }
+                }
+            }
+            impl $trait for Avx512 {
+                type Output = Self;
+                #[inline(always)]
+                fn $name(self, other: Self) -> Self {
+                    // SAFETY: a value of this type exists, so the processor has AVX-512F.
+                    unsafe { Self($avx512(self.0, other.0)) }
+                }
+            }
+        };
+    }
+
+    operator!(Add, add, _mm256_add_ps, _mm512_add_ps);
+    operator!(Sub, sub, _mm256_sub_ps, _mm512_sub_ps);
+    operator!(Mul, mul, _mm256_mul_ps, _mm512_mul_ps);
+    operator!(Div, div, _mm256_div_ps, _mm512_div_ps);
+
+    impl Vector for Avx2 {
+        #[inline(always)]
+        fn splat(x: f32) -> Self {
+            // SAFETY: called under AVX2 and FMA only (see the module).
+            unsafe { Self(_mm256_set1_ps(x), _mm256_set1_ps(x)) }
+        }
+
+        #[inline(always)]
+        fn load(from: &Block) -> Self {
+            // SAFETY: called under AVX2 and FMA only; a block holds twice the 8 floats of a load.
+            unsafe { Self(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))) }
+        }
+
+        #[inline(always)]
+        fn store(self, to: &mut Block) {
+            // SAFETY: called under AVX2 and FMA only; a block holds twice the 8 floats of a store.
+            unsafe {
+                _mm256_storeu_ps(to.as_mut_ptr(), self.0);
+                _mm256_storeu_ps(to.as_mut_ptr().add(8), self.1);
+            }
+        }
+
+        #[inline(always)]
+        fn mul_add(self, x: Self, y: Self) -> Self {
+            // SAFETY: called under AVX2 and FMA only (see the module).
+            unsafe { Self(_mm256_fmadd_ps(self.0, x.0, y.0), _mm256_fmadd_ps(self.1, x.1, y.1)) }
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: called under AVX2 and FMA only (see the module).
+            unsafe { Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
+        }
+
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: called under AVX2 and FMA only (see the module).
+            unsafe {
+                let sign = _mm256_set1_ps(f32::from_bits(SIGN));
+                Self(_mm256_andnot_ps(sign, self.0), _mm256_andnot_ps(sign, self.1))
+            }
+        }
+
+        #[inline(always)]
+        fn with_sign_of(self, w: Self) -> Self {
+            // SAFETY: called under AVX2 and FMA only (see the module).
+            let half = |x, w| unsafe {
+                let signs = _mm256_and_ps(w, _mm256_set1_ps(f32::from_bits(SIGN)));
+                let nonzero = _mm256_cmp_ps::<_CMP_NEQ_UQ>(w, _mm256_setzero_ps());
+                _mm256_and_ps(_mm256_xor_ps(x, signs), nonzero)
+            };
+            Self(half(self.0, w.0), half(self.1, w.1))
+        }
+
+        #[inline(always)]
+        fn where_alive(self, mask: Self) -> Self {
+            // SAFETY: called under AVX2 and FMA only (see the module).
+            let half = |x, mask| unsafe {
+                _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NEQ_UQ>(mask, _mm256_setzero_ps()))
+            };
+            Self(half(self.0, mask.0), half(self.1, mask.1))
+        }
+    }
+
+    impl Vector for Avx512 {
+        #[inline(always)]
+        fn splat(x: f32) -> Self {
+            // SAFETY: called under AVX-512F only (see the module).
+            unsafe { Self(_mm512_set1_ps(x)) }
+        }
+
+        #[inline(always)]
+        fn load(from: &Block) -> Self {
+            // SAFETY: called under AVX-512F only; a block holds the 16 floats of a load.
+            unsafe { Self(_mm512_loadu_ps(from.as_ptr())) }
+        }
+
+        #[inline(always)]
+        fn store(self, to: &mut Block) {
+            // SAFETY: called under AVX-512F only; a block holds the 16 floats of a store.
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+        }
+
+        #[inline(always)]
+        fn mul_add(self, x: Self, y: Self) -> Self {
+            // SAFETY: called under AVX-512F only (see the module).
+            unsafe { Self(_mm512_fmadd_ps(self.0, x.0, y.0)) }
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: called under AVX-512F only (see the module).
+            unsafe { Self(_mm512_sqrt_ps(self.0)) }
+        }
+
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: called under AVX-512F only (see the module).
+            unsafe { Self(_mm512_abs_ps(self.0)) }
+        }
+
+        #[inline(always)]
+        fn with_sign_of(self, w: Self) -> Self {
+            // SAFETY: called under AVX-512F only (see the module).
+            unsafe {
+                let bits = _mm512_castps_si512(w.0);
+                let signs = _mm512_and_si512(bits, _mm512_set1_epi32(SIGN.cast_signed()));
+                let signed = _mm512_xor_si512(_mm512_castps_si512(self.0), signs);
+                let nonzero = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(w.0, _mm512_setzero_ps());
+                Self(_mm512_maskz_mov_ps(nonzero, _mm512_castsi512_ps(signed)))
+            }
+        }
+
+        #[inline(always)]
+        fn where_alive(self, mask: Self) -> Self {
+            // SAFETY: called under AVX-512F only (see the module).
+            unsafe {
+                let alive = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(mask.0, _mm512_setzero_ps());
+                Self(_mm512_maskz_mov_ps(alive, self.0))
+            }
+        }
+    }
+}
