@@ -22,6 +22,15 @@ pub enum Error {
     /// A setting lies outside its documented range.
     #[error("{name} = {value}, need {need}")]
     Range { name: &'static str, value: String, need: String },
+    /// A name that is no data set.
+    #[error(
+        "no data set is called `{name}`; known are {known}, or give the path of an .npz file or a \
+         folder of IDX, CIFAR-10 or .npz files"
+    )]
+    UnknownDataset { name: String, known: String },
+    /// A known data set that is not, or not wholly, in any of the data folders.
+    #[error("data set `{name}` is not in {looked}{found}; get it with `hoyer data fetch {name}`")]
+    NotFound { name: String, looked: String, found: String },
     /// The operating system refused to read; its own words follow in the chain.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },

@@ -168,3 +168,12 @@ pub(crate) fn check_indices(what: &'static str, indices: &[u32], seen: &mut [boo
 pub(crate) fn numbered_classes(count: usize) -> Vec<String> {
     (0..count).map(|class| class.to_string()).collect()
 }
+
+/// The index lists of a pool whose first `train` of `samples` samples are for training.
+pub(crate) fn pool(train: usize, samples: usize) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (Ok(from), Ok(to)) = (u32::try_from(train), u32::try_from(samples)) else {
+        let need = format!("at most {}", u32::MAX);
+        return Err(Error::Shape { what: "samples", got: samples.to_string(), need });
+    };
+    Ok(((0..from).collect(), (from..to).collect()))
+}

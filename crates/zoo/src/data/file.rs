@@ -57,6 +57,16 @@ impl<'a> DataFile<'a> {
         Self::detect(name.into(), bytes.len() as u64, bytes)
     }
 
+    /// Wraps a stream whose storage is known, such as a member of an archive.
+    pub(crate) fn member(
+        name: String,
+        stored_bytes: u64,
+        storage: Storage,
+        reader: Box<dyn Read + 'a>,
+    ) -> Self {
+        Self { name, offset: 0, stored_bytes, storage, reader }
+    }
+
     fn detect(name: String, stored_bytes: u64, mut reader: impl BufRead + 'a) -> Result<Self> {
         let start = match reader.fill_buf() {
             Ok(start) => start,
@@ -111,14 +121,20 @@ impl<'a> DataFile<'a> {
         Ok(Some(byte[0]))
     }
 
-    /// Appends exactly `bytes` bytes, named `what` in messages, to `into`, or nothing.
-    pub(crate) fn append(&mut self, bytes: u64, what: &str, into: &mut Vec<u8>) -> Result<()> {
+    /// Checks that `bytes` more bytes, named `what` in messages, can come at all, and returns how
+    /// many to reserve memory for.
+    pub(crate) fn claim(&self, bytes: u64, what: &str) -> Result<usize> {
         let most = self.most_left();
         if bytes > most {
             return Err(self.cut(most, bytes, what));
         }
         let ahead = bytes.min(self.stored_bytes.saturating_mul(LIKELY_EXPANSION));
-        into.reserve(usize::try_from(ahead).unwrap_or(0));
+        Ok(usize::try_from(ahead).unwrap_or(0))
+    }
+
+    /// Appends exactly `bytes` bytes, named `what` in messages, to `into`, or nothing.
+    pub(crate) fn append(&mut self, bytes: u64, what: &str, into: &mut Vec<u8>) -> Result<()> {
+        into.reserve(self.claim(bytes, what)?);
         let before = into.len();
         let fault = match (&mut self.reader).take(bytes).read_to_end(into) {
             Ok(got) if got as u64 == bytes => {
