@@ -89,19 +89,30 @@ pub use window::Window;
 
 ops! {
     arithmetic { Add, Sub, Mul, Div, Neg }
+    average_pool { AveragePool, AveragePoolGradient }
     batch_normalization {
         BatchNormalization, BatchNormalizationGradient, BatchNormalizationInferenceGradient
     }
+    clip { Clip, ClipGradient }
     conv { Conv, ConvInputGradient, ConvWeightGradient }
+    dropout { Dropout }
     expand { Expand }
     gemm { Gemm }
+    global_average_pool { GlobalAveragePool }
     identity { Identity }
+    leaky_relu { LeakyRelu, LeakyReluGradient }
     max_pool { MaxPool, MaxPoolGradient }
-    relu { Relu, ReluGradient }
+    reduce_mean { ReduceMean, ReduceMeanGradient }
     reduce_sum { ReduceSum }
+    relu { Relu, ReluGradient }
     reshape { Flatten, Reshape }
+    sigmoid { Sigmoid, SigmoidGradient }
+    softmax { Softmax, SoftmaxGradient, LogSoftmax, LogSoftmaxGradient }
     softmax_cross_entropy { SoftmaxCrossEntropyLoss, SoftmaxCrossEntropyLossGradient }
+    tanh { Tanh, TanhGradient }
 }
+
+pub use dropout::DropoutMask;
 
 /// Refuses a wrong number of inputs.
 pub(crate) fn expect_inputs(
@@ -136,6 +147,19 @@ pub(crate) fn bad_shape(
     need: impl Into<String>,
 ) -> Mismatch {
     Mismatch::Shape { op, what, got: got.clone(), need: need.into() }
+}
+
+/// Refuses an attribute that is not a finite number.
+pub(crate) fn expect_finite(
+    op: &'static str,
+    attribute: &'static str,
+    value: f32,
+) -> Result<(), Mismatch> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    let (got, need) = (value.to_string(), "a finite number".to_owned());
+    Err(Mismatch::Attribute { op, attribute, got, need })
 }
 
 /// The rule of an element-wise op over one f32 input: the output is shaped like the input.

@@ -350,7 +350,8 @@ mod tests {
 
     #[test]
     fn attributes_survive_json() {
-        let by_x = ConvInputGradient { conv: Conv::new(Window::square(3, 2, 1)), spatial: vec![6.into(); 2] };
+        let conv = Conv::new(Window::square(3, 2, 1));
+        let by_x = ConvInputGradient { conv, spatial: vec![Dim::from(6); 2] };
         let op = crate::Op::from(by_x);
         let text = serde_json::to_string(&op).unwrap();
         assert_eq!(serde_json::from_str::<crate::Op>(&text).unwrap(), op, "{text}");

@@ -4,7 +4,8 @@
 //! y  = max(x, 0)
 //! dx = dy · [y > 0]
 //! ```
-//! The gradient reads the output, so that the input's memory can be reused.
+//! The gradient reads the output, so that the input's memory can be reused. A NaN passes, so that it is
+//! never hidden.
 
 use super::{Rule, infer_alike, infer_unary};
 use crate::gradient::Backward;
@@ -27,7 +28,7 @@ impl Rule for Relu {
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {
-        vec![inputs[0].map(|x| x.max(0.0))]
+        vec![inputs[0].map(|x| if x < 0.0 { 0.0 } else { x })]
     }
 
     fn gradient(&self, back: &mut Backward<'_>, node: &Node) -> Result<()> {
@@ -57,5 +58,12 @@ mod tests {
     #[test]
     fn gradient_matches_central_differences() {
         check::op_gradient(Relu, &[Type::f32([3, 5])], 8);
+    }
+
+    #[test]
+    fn a_nan_is_not_hidden() {
+        let x = Array::new(&[2], vec![f64::NAN, -1.0]);
+        let y = Relu.evaluate(&[&x], &[vec![2]], 0).remove(0);
+        assert!(y.data[0].is_nan() && y.data[1] == 0.0);
     }
 }

@@ -231,6 +231,20 @@ impl Window {
             }
         }
     }
+
+    /// For every output place in row-major order, how many taps lie inside the input or its padding.
+    pub(crate) fn padded_taps(&self, input: &[usize], output: &[usize]) -> Vec<usize> {
+        let mut all = Vec::new();
+        for_each_index(output, |o| {
+            let along = |axis: usize| {
+                let [begin, end] = self.pads_of(axis);
+                let left = input[axis] + begin + end - o[axis] * self.strides[axis];
+                left.div_ceil(self.dilations[axis]).min(self.kernel_shape[axis])
+            };
+            all.push((0..self.rank()).map(along).product());
+        });
+        all
+    }
 }
 
 /// An f32 output of this shape, refused if no memory could ever hold it.
