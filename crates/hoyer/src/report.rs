@@ -11,6 +11,7 @@ mod headline;
 mod histograms;
 mod layers;
 mod losses;
+mod names;
 mod numbers;
 mod page;
 mod pixels;

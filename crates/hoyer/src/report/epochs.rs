@@ -51,6 +51,21 @@ impl Span<'_> {
         format!("{} {}", self.number, self.stage.kind.name())
     }
 
+    /// One point an epoch, the kept one a dot; `say` puts its value in words.
+    pub(super) fn points_with_kept(
+        &self,
+        value: fn(&EpochRecord) -> Option<f64>,
+        say: impl Fn(f64) -> String,
+    ) -> Vec<Point> {
+        let mut points = self.points(value, say);
+        for (point, epoch) in points.iter_mut().zip(&self.stage.epochs) {
+            if self.stage.chosen_epoch == Some(epoch.epoch) {
+                point.mark = Mark::Dot;
+            }
+        }
+        points
+    }
+
     /// One point an epoch; `say` puts its value in words.
     pub(super) fn points(
         &self,
@@ -66,7 +81,7 @@ impl Span<'_> {
                 x: self.start + (i + 1) as f64,
                 y,
                 note: format!("{}, epoch {}{kept}: {said}", self.name(), epoch.epoch),
-                mark: if chosen { Mark::Dot } else { Mark::Plain },
+                mark: Mark::Plain,
             }
         };
         self.stage.epochs.iter().enumerate().map(point).collect()
@@ -76,6 +91,8 @@ impl Span<'_> {
 /// Bands and cuts behind the lines, named where there is room.
 pub(super) fn bands(spans: &[Span], axis: &Scale) -> Markup {
     let place = |epoch| axis.place(epoch).unwrap_or_default();
+    // Counted over the stages that have a width, so that neighbors differ.
+    let trained = |number: usize| spans[..number].iter().filter(|s| s.start < s.end).count();
     html! {
         @for span in spans {
             @let (left, right) = (place(span.start), place(span.end));
@@ -84,7 +101,7 @@ pub(super) fn bands(spans: &[Span], axis: &Scale) -> Markup {
                     title { (span.name()) ": " (span.stage.settings) }
                 }
             } @else {
-                rect class=(if span.number % 2 == 0 { "band even" } else { "band" })
+                rect class=(if trained(span.number) % 2 == 0 { "band even" } else { "band" })
                     x=(across(left)) width=(across(right - left)) y="0" height="100%" {
                     title { (span.name()) ": " (span.stage.settings) }
                 }
@@ -122,7 +139,7 @@ mod tests {
     #[test]
     fn epochs_stand_where_they_end_and_the_kept_one_is_a_dot() {
         let stages = [stage(StageKind::Train, 3), stage(StageKind::Finetune, 3)];
-        let points = spans(&stages)[1].points(|epoch| epoch.train_loss, |loss| loss.to_string());
+        let points = spans(&stages)[1].points_with_kept(|e| e.train_loss, |loss| loss.to_string());
         assert_eq!(points.iter().map(|point| point.x).collect::<Vec<_>>(), [4.0, 5.0, 6.0]);
         let dots: Vec<_> = points.iter().map(|point| point.mark == Mark::Dot).collect();
         assert_eq!(dots, [false, true, false]);

@@ -5,6 +5,7 @@
 use maud::{Markup, html};
 
 use super::evidence::Evidence;
+use super::names;
 use super::numbers;
 use crate::result::{Promise, Quantity, RunResult, Split};
 
@@ -14,18 +15,24 @@ pub(super) fn section(evidence: &Evidence) -> Markup {
     html! {
         header {
             p.overline { (result.method) " · seed " (result.seed) }
-            h1 { (title(result)) }
+            h1 {
+                (names::breakable(&result.model)) " on " (names::breakable(&result.data)) ": "
+                (gain(result))
+            }
             p.lead { (sentence(result)) }
-            @for promise in &result.promises { (promise_box(promise, result)) }
+            @for promise in &result.promises { (promise_box(promise, &result.metric)) }
             (big_numbers(result))
         }
     }
 }
 
-/// The headline, also the title of the page.
+/// The headline as plain text.
 pub(super) fn title(result: &RunResult) -> String {
-    let ratio = numbers::ratio(result.ratios.weights);
-    format!("{} on {}: {ratio} fewer weights", result.model, result.data)
+    format!("{} on {}: {}", result.model, result.data, gain(result))
+}
+
+fn gain(result: &RunResult) -> String {
+    format!("{} fewer weights", numbers::ratio(result.ratios.weights))
 }
 
 fn sentence(result: &RunResult) -> String {
@@ -55,7 +62,7 @@ fn against(result: &RunResult) -> String {
     }
 }
 
-fn promise_box(promise: &Promise, result: &RunResult) -> Markup {
+fn promise_box(promise: &Promise, metric: &str) -> Markup {
     let (class, mark, word) = match promise.kept {
         true => ("promise kept", "✓", "Promise kept"),
         false => ("promise missed", "✗", "Promise missed"),
@@ -63,21 +70,20 @@ fn promise_box(promise: &Promise, result: &RunResult) -> Markup {
     html! {
         p class=(class) {
             span.mark aria-hidden="true" { (mark) }
-            span { strong { (word) ": " } (asked(promise, result)) "; reached "
-                (amount(promise, promise.reached, result)) "." }
+            span { strong { (word) ": " } (asked(promise, metric)) "; reached "
+                (reached(promise, metric)) "." }
         }
     }
 }
 
 /// What was asked for: `test accuracy of at least 98.40 %`.
-fn asked(promise: &Promise, result: &RunResult) -> String {
+fn asked(promise: &Promise, metric: &str) -> String {
     let split = match promise.split {
         Some(Split::Validation) => "validation ",
         Some(Split::Test) => "test ",
         None => "",
     };
-    let metric = &result.metric;
-    let limit = amount(promise, promise.limit, result);
+    let limit = amount(promise, promise.limit, metric);
     match promise.quantity {
         Quantity::Metric => format!("{split}{metric} of at least {limit}"),
         Quantity::MetricDrop => format!("{split}{metric} at most {limit} below dense"),
@@ -88,11 +94,23 @@ fn asked(promise: &Promise, result: &RunResult) -> String {
     }
 }
 
+/// What was reached, exactly where rounding would hide on which side of the limit it lies.
+fn reached(promise: &Promise, metric: &str) -> String {
+    let text = |value| amount(promise, value, metric);
+    let (limit, reached) = (text(promise.limit), text(promise.reached));
+    match limit == reached && promise.limit != promise.reached {
+        true => {
+            format!("{reached} (exactly {}, the limit being {})", promise.reached, promise.limit)
+        }
+        false => reached,
+    }
+}
+
 /// A value in the unit of its promise.
-fn amount(promise: &Promise, value: f64, result: &RunResult) -> String {
+fn amount(promise: &Promise, value: f64, metric: &str) -> String {
     match promise.quantity {
-        Quantity::Metric => numbers::metric(&result.metric, value),
-        Quantity::MetricDrop if !numbers::is_share(&result.metric) => numbers::plain(value),
+        Quantity::Metric => numbers::metric(metric, value),
+        Quantity::MetricDrop if !numbers::is_share(metric) => numbers::plain(value),
         Quantity::MetricDrop => numbers::signed_points(value),
         Quantity::Weights => numbers::mean_count(value),
         Quantity::FileBytes => numbers::bytes(value),
@@ -109,11 +127,36 @@ fn big_numbers(result: &RunResult) -> Markup {
         (numbers::ratio(ratios.weights), "fewer weights".into()),
         (numbers::ratio(ratios.params), "fewer parameters".into()),
         (numbers::ratio(ratios.file_bytes), "smaller file".into()),
-        (metric, format!("test {} (dense {dense})", result.metric)),
+        (metric, format!("test {}, dense {dense}", result.metric)),
     ];
     html! {
         dl.big {
             @for (number, what) in cells { div { dt { (what) } dd { (number) } } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::numbers::{bytes, percent};
+    use super::*;
+
+    #[test]
+    fn a_promise_missed_by_less_than_a_digit_says_so() {
+        let limit = 20_480.0;
+        let missed = Promise::judge(Quantity::FileBytes, limit, limit + 1.0);
+        let kept = Promise::judge(Quantity::FileBytes, limit, limit);
+        let need = format!("{} (exactly 20481, the limit being 20480)", bytes(limit));
+        assert_eq!(told(&missed), need);
+        assert_eq!(told(&kept), bytes(limit));
+    }
+
+    #[test]
+    fn a_promise_kept_with_room_is_short() {
+        assert_eq!(told(&Promise::judge(Quantity::Metric, 0.984, 0.985)), percent(0.985));
+    }
+
+    fn told(promise: &Promise) -> String {
+        reached(promise, "accuracy")
     }
 }

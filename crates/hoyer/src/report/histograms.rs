@@ -8,6 +8,7 @@ use maud::{Markup, html};
 
 use super::chart::across;
 use super::evidence::{Evidence, WeightHistogram};
+use super::names;
 use super::numbers;
 
 /// The section; nothing at all if no histogram was handed in.
@@ -31,7 +32,7 @@ fn panel(histogram: &WeightHistogram) -> Markup {
     let limit = numbers::plain(histogram.limit);
     html! {
         figure.panel {
-            figcaption { h3 { (histogram.layer) } }
+            figcaption { h3 { (names::breakable(&histogram.layer)) } }
             (half("dense", "quiet", &histogram.before, histogram.limit))
             (half("compressed", "accent", &histogram.after, histogram.limit))
             div.ends aria-hidden="true" {

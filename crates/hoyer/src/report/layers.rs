@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::chart::across;
 use super::evidence::Evidence;
+use super::names;
 use super::numbers;
 use super::scale::{Kind, Scale};
 use crate::result::Layer;
@@ -52,7 +53,7 @@ fn row(layer: &Layer, axis: &Scale) -> Markup {
     let share = share.map_or(numbers::UNKNOWN.into(), numbers::percent_short);
     html! {
         div.layer {
-            div.name { (layer.name) small { (layer.kind) " " (shape) } }
+            div.name { (names::breakable(&layer.name)) small { (layer.kind) " " (shape) } }
             svg.bar role="img" aria-label=(format!("{}: {counts}, {share}", layer.name)) {
                 rect.track width="100%" height="100%" rx="3" {}
                 @for tick in inner_ticks(axis) {

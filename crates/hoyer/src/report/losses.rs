@@ -15,8 +15,8 @@ use super::scale::{Kind, Scale};
 type Line = (&'static str, &'static str, fn(&EpochRecord) -> Option<f64>);
 
 const LINES: [Line; 3] = [
-    ("training", "quiet", |epoch| epoch.train_loss),
     ("validation", "accent", |epoch| epoch.validation_loss),
+    ("training", "quiet", |epoch| epoch.train_loss),
     ("penalty, times lambda", "warm", |epoch| epoch.penalty),
 ];
 

@@ -22,6 +22,14 @@ pub(super) fn count(value: u64) -> String {
     text
 }
 
+/// A count that may be too long for a table: from a billion on, in billions.
+pub(super) fn long_count(value: u64) -> String {
+    match value {
+        0..1_000_000_000 => count(value),
+        _ => format!("{}{JOIN}billion", digits(value as f64 / 1e9, 3)),
+    }
+}
+
 /// A mean of counts: `4884.4` as `4,884`.
 pub(super) fn mean_count(value: f64) -> String {
     known(value, |value| count(value.round().max(0.0) as u64))
@@ -142,6 +150,8 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(count(value), text);
         }
+        assert_eq!(long_count(999_999_999), "999,999,999");
+        assert_eq!(long_count(4_089_184_256), "4.09\u{a0}billion");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::result::RunResult;
 struct Row {
     what: &'static str,
     note: &'static str,
-    before: String,
-    after: String,
+    before: Markup,
+    after: Markup,
     ratio: String,
 }
 
@@ -51,8 +51,8 @@ fn counts(result: &RunResult) -> Vec<Row> {
     let row = |what, note, before, after, ratio| Row {
         what,
         note,
-        before: numbers::count(before),
-        after: numbers::count(after),
+        before: html! { (numbers::long_count(before)) },
+        after: html! { (numbers::long_count(after)) },
         ratio: numbers::ratio(ratio),
     };
     let weights = "convolution and linear, not zero; as papers count";
@@ -74,21 +74,25 @@ fn counts(result: &RunResult) -> Vec<Row> {
 }
 
 fn file(result: &RunResult) -> Row {
+    let size = |bytes: u64| {
+        html! { (numbers::bytes(bytes as f64)) small { (numbers::count(bytes)) } }
+    };
     Row {
         what: "File",
-        note: "model.hoyer against 4 bytes a dense parameter",
-        before: numbers::bytes(result.dense.file_bytes as f64),
-        after: numbers::bytes(result.compressed.file_bytes as f64),
+        note: "model.hoyer against 4 bytes a dense parameter; below, exact bytes",
+        before: size(result.dense.file_bytes),
+        after: size(result.compressed.file_bytes),
         ratio: numbers::ratio(result.ratios.file_bytes),
     }
 }
 
 fn latency(result: &RunResult) -> Option<Row> {
+    let (before, after) = (result.dense.latency_us?, result.compressed.latency_us?);
     Some(Row {
         what: "Time a sample",
         note: "batch 1, on this machine",
-        before: numbers::micros(result.dense.latency_us?),
-        after: numbers::micros(result.compressed.latency_us?),
+        before: html! { (numbers::micros(before)) },
+        after: html! { (numbers::micros(after)) },
         ratio: numbers::ratio(result.ratios.latency),
     })
 }

@@ -30,9 +30,13 @@ pub(super) fn section(evidence: &Evidence) -> Markup {
 
 fn accuracy(evidence: &Evidence, spans: &[Span], axis: Scale) -> Markup {
     let promised = evidence.result.promises.iter().find(|p| p.quantity == Quantity::Metric);
+    let validation =
+        |span: &Span| span.points_with_kept(|epoch| epoch.validation_accuracy, numbers::percent);
+    let training = |span: &Span| span.points(|epoch| epoch.train_accuracy, numbers::percent);
+    let line = |name: &str, class, points: Vec<Point>| Series { name: name.into(), class, points };
     let mut series = vec![
-        line("validation", "accent", spans, |epoch| epoch.validation_accuracy),
-        line("training", "quiet", spans, |epoch| epoch.train_accuracy),
+        line("validation", "accent", spans.iter().flat_map(validation).collect()),
+        line("training", "quiet", spans.iter().flat_map(training).collect()),
     ];
     series.extend(promised.map(|promise| promise_line(promise, spans)));
     series.retain(|line| line.points.iter().any(|point| point.y.is_some()));
@@ -57,17 +61,6 @@ fn accuracy(evidence: &Evidence, spans: &[Span], axis: Scale) -> Markup {
             (plot.draw(&series))
         }
     }
-}
-
-/// One line through all stages.
-fn line(
-    name: &str,
-    class: &'static str,
-    spans: &[Span],
-    value: fn(&EpochRecord) -> Option<f64>,
-) -> Series {
-    let points = spans.iter().flat_map(|span| span.points(value, numbers::percent));
-    Series { name: name.into(), class, points: points.collect() }
 }
 
 fn promise_line(promise: &Promise, spans: &[Span]) -> Series {
@@ -135,10 +128,6 @@ fn exact_points(span: &Span, total: u64) -> Vec<Point> {
 /// Weights above the coming threshold.
 fn large(spans: &[Span]) -> Vec<Point> {
     let left = |epoch: &EpochRecord| epoch.weights_small_share.map(|small| 1.0 - small);
-    let mut points = Vec::new();
-    for span in spans {
-        points.extend(span.points(left, |share| format!("{} left", numbers::percent_short(share))));
-    }
-    points.iter_mut().for_each(|point| point.mark = Mark::Plain);
-    points
+    let say = |share| format!("{} above", numbers::percent_short(share));
+    spans.iter().flat_map(|span| span.points(left, say)).collect()
 }
