@@ -94,6 +94,7 @@ ops! {
         BatchNormalization, BatchNormalizationGradient, BatchNormalizationInferenceGradient
     }
     clip { Clip, ClipGradient }
+    concat { Concat }
     conv { Conv, ConvInputGradient, ConvWeightGradient }
     dropout { Dropout }
     expand { Expand }
@@ -101,18 +102,23 @@ ops! {
     global_average_pool { GlobalAveragePool }
     identity { Identity }
     leaky_relu { LeakyRelu, LeakyReluGradient }
+    matmul { MatMul }
     max_pool { MaxPool, MaxPoolGradient }
+    pad { Pad, PadGradient }
     reduce_mean { ReduceMean, ReduceMeanGradient }
     reduce_sum { ReduceSum }
     relu { Relu, ReluGradient }
     reshape { Flatten, Reshape }
     sigmoid { Sigmoid, SigmoidGradient }
+    slice { Slice, SliceGradient }
     softmax { Softmax, SoftmaxGradient, LogSoftmax, LogSoftmaxGradient }
     softmax_cross_entropy { SoftmaxCrossEntropyLoss, SoftmaxCrossEntropyLossGradient }
     tanh { Tanh, TanhGradient }
+    transpose { Transpose }
 }
 
 pub use dropout::DropoutMask;
+pub use pad::PadMode;
 
 /// Refuses a wrong number of inputs.
 pub(crate) fn expect_inputs(

@@ -48,6 +48,18 @@ impl Dim {
         Some(Self { factor, symbols })
     }
 
+    /// The sum of two dimensions with the same symbols; `None` if they differ or the number overflows.
+    pub fn plus(&self, other: &Dim) -> Option<Dim> {
+        match (self.factor, other.factor) {
+            (0, _) => Some(other.clone()),
+            (_, 0) => Some(self.clone()),
+            (a, b) if self.symbols == other.symbols => {
+                Some(Self { factor: a.checked_add(b)?, symbols: self.symbols.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// This dimension divided by another, if that leaves a whole dimension.
     pub fn divided_by(&self, other: &Dim) -> Option<Dim> {
         if other.factor == 0 || !self.factor.is_multiple_of(other.factor) {
@@ -218,6 +230,16 @@ mod tests {
         let nodes = Dim::symbol("nodes");
         assert_eq!(batch().times(&nodes), nodes.times(&batch()));
         assert_eq!(batch().times(&Dim::from(3)).unwrap().to_string(), "3*batch");
+    }
+
+    #[test]
+    fn sums_need_the_same_symbols() {
+        let three = batch().times(&Dim::from(3)).unwrap();
+        assert_eq!(three.plus(&batch()).unwrap().to_string(), "4*batch");
+        assert_eq!(three.plus(&Dim::from(0)), Some(three.clone()));
+        assert_eq!(Dim::from(0).plus(&three), Some(three.clone()));
+        assert_eq!(three.plus(&Dim::from(1)), None);
+        assert_eq!(Dim::from(usize::MAX).plus(&Dim::from(1)), None);
     }
 
     #[test]
