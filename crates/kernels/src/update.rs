@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! g  <- gradient_scale · gradient + a sign(w) + b w      the penalty of the step before's sums
-//! w, state <- rule(w, g, state), both 0 where the mask is 0
+//! w, state <- rule(w, g, state), both 0 where the mask is false
 //! sums <- Σ|w|, Σw²                                      for the step to come
 //! ```
 //!
@@ -139,8 +139,8 @@ pub struct Chunk<'a> {
     pub first: &'a mut [f32],
     /// The rule's second number for each weight.
     pub second: &'a mut [f32],
-    /// 0 where a weight is dead, 1 elsewhere.
-    pub mask: Option<&'a [f32]>,
+    /// False where a weight is dead; `None` if all live.
+    pub mask: Option<&'a [bool]>,
 }
 
 /// Updates the weights of a chunk and returns the sums over the new ones.

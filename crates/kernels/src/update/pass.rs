@@ -15,7 +15,7 @@ pub(super) struct Slices<'a, const STATES: usize> {
     pub(super) weights: &'a mut [f32],
     pub(super) gradient: &'a [f32],
     pub(super) states: [&'a mut [f32]; STATES],
-    pub(super) mask: Option<&'a [f32]>,
+    pub(super) mask: Option<&'a [bool]>,
 }
 
 impl<const STATES: usize> Slices<'_, STATES> {
@@ -37,7 +37,7 @@ struct Blocks<'a, const STATES: usize> {
     weights: &'a mut Block,
     gradient: &'a Block,
     states: [&'a mut Block; STATES],
-    mask: Option<&'a Block>,
+    mask: Option<&'a [bool; LANES]>,
 }
 
 /// What happens to every weight.
@@ -67,10 +67,10 @@ impl<R> Step<R> {
         }
         let (mut w, mut state) = self.rule.apply(w, gradient, state);
         if let Some(mask) = blocks.mask {
-            let mask = V::load(mask);
-            w = w.where_alive(mask);
+            let alive = V::alive(mask);
+            w = w.keep(alive);
             for s in 0..STATES {
-                state[s] = state[s].where_alive(mask);
+                state[s] = state[s].keep(alive);
             }
         }
         term.gather(at, w);
@@ -92,7 +92,7 @@ impl<R> Step<R> {
         let Slices { weights, gradient, states, mask } = slices;
         let (weights, tail) = weights.as_chunks_mut();
         let (gradients, gradient_tail) = gradient.as_chunks();
-        let (masks, mask_tail) = mask.map(<[f32]>::as_chunks).unzip();
+        let (masks, mask_tail) = mask.map(<[bool]>::as_chunks).unzip();
         let mut states = states.map(<[f32]>::as_chunks_mut);
         for i in 0..weights.len() {
             let blocks = Blocks {
@@ -127,7 +127,11 @@ impl<R> Step<R> {
         let len = tails.weights.len();
         let mut weights = padded(tails.weights);
         let mut states = tails.states.each_ref().map(|state| padded(state));
-        let mask = padded(tails.mask.unwrap_or(&[1.0; LANES][..len]));
+        let mut mask = [false; LANES];
+        match tails.mask {
+            Some(tail) => mask[..len].copy_from_slice(tail),
+            None => mask[..len].fill(true),
+        }
         let blocks = Blocks {
             weights: &mut weights,
             gradient: &padded(tails.gradient),

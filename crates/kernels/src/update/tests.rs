@@ -26,7 +26,7 @@ struct Tensor {
     gradient: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
-    mask: Option<Vec<f32>>,
+    mask: Option<Vec<bool>>,
 }
 
 impl Tensor {
@@ -41,7 +41,7 @@ impl Tensor {
         weights.iter_mut().step_by(5).for_each(|w| *w = 0.0);
         let second = slice(0.1).iter().map(|v| v.abs()).collect();
         let first = slice(0.1).iter().map(|v| v.abs()).collect();
-        let mask = masked.then(|| slice(1.0).iter().map(|x| f32::from(*x > 0.0)).collect());
+        let mask = masked.then(|| slice(1.0).iter().map(|x| *x > 0.0).collect());
         Self { weights, gradient: slice(2.0), first, second, mask }
     }
 
@@ -62,7 +62,7 @@ impl Tensor {
             let w = f64::from(self.weights[i]);
             let g = 0.75 * f64::from(self.gradient[i]) + term(i, w);
             let (a, b) = (f64::from(self.first[i]), f64::from(self.second[i]));
-            if self.mask.as_ref().is_some_and(|mask| mask[i] == 0.0) {
+            if self.mask.as_ref().is_some_and(|mask| !mask[i]) {
                 return 0.0;
             }
             match *rule {
@@ -263,7 +263,7 @@ fn dead_weights_and_their_state_become_zero_even_from_nan() {
         let mut tensor = Tensor::new(37, true);
         let dead = |tensor: &Tensor| {
             let mask = tensor.mask.clone().unwrap();
-            (0..37).filter(move |i| mask[*i] == 0.0).collect::<Vec<_>>()
+            (0..37).filter(move |i| !mask[*i]).collect::<Vec<_>>()
         };
         for i in dead(&tensor) {
             tensor.gradient[i] = f32::NAN;

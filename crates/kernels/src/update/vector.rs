@@ -14,6 +14,8 @@ use super::{Block, LANES};
 pub(super) trait Vector:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
+    /// A choice of lanes.
+    type Alive: Copy;
     /// The same number in every lane.
     fn splat(x: f32) -> Self;
     /// The numbers of a block.
@@ -28,8 +30,10 @@ pub(super) trait Vector:
     fn abs(self) -> Self;
     /// `self · sign(w)` with `sign(±0) = 0`.
     fn with_sign_of(self, w: Self) -> Self;
-    /// `self` where `mask` is not 0, else 0. A select and not a product: NaN dies too.
-    fn where_alive(self, mask: Self) -> Self;
+    /// `self` in the lanes of `alive`, else 0. A select and not a product: NaN dies too.
+    fn keep(self, alive: Self::Alive) -> Self;
+    /// The lanes where `mask` is true.
+    fn alive(mask: &[bool; LANES]) -> Self::Alive;
 }
 
 /// Plain arrays, for any processor.
@@ -80,6 +84,8 @@ impl Div for Portable {
 }
 
 impl Vector for Portable {
+    type Alive = [bool; LANES];
+
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([x; LANES])
@@ -119,8 +125,17 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn where_alive(self, mask: Self) -> Self {
-        self.zip(mask, |x, mask| if mask == 0.0 { 0.0 } else { x })
+    fn keep(self, alive: Self::Alive) -> Self {
+        let mut out = self.0;
+        for l in 0..LANES {
+            out[l] = if alive[l] { self.0[l] } else { 0.0 };
+        }
+        Self(out)
+    }
+
+    #[inline(always)]
+    fn alive(mask: &[bool; LANES]) -> Self::Alive {
+        *mask
     }
 }
 
@@ -138,7 +153,7 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::ops::{Add, Div, Mul, Sub};
 
-    use super::{Block, SIGN, Vector};
+    use super::{Block, LANES, SIGN, Vector};
 
     /// Two 256-bit vectors.
     #[derive(Clone, Copy)]
@@ -176,6 +191,9 @@ mod x86 {
     operator!(Div, div, _mm256_div_ps, _mm512_div_ps);
 
     impl Vector for Avx2 {
+        /// All bits of a lane, or none.
+        type Alive = Self;
+
         #[inline(always)]
         fn splat(x: f32) -> Self {
             // SAFETY: called under AVX2 and FMA only (see the module).
@@ -230,16 +248,30 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn where_alive(self, mask: Self) -> Self {
+        fn keep(self, alive: Self) -> Self {
             // SAFETY: called under AVX2 and FMA only (see the module).
-            let half = |x, mask| unsafe {
-                _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NEQ_UQ>(mask, _mm256_setzero_ps()))
-            };
-            Self(half(self.0, mask.0), half(self.1, mask.1))
+            unsafe { Self(_mm256_and_ps(self.0, alive.0), _mm256_and_ps(self.1, alive.1)) }
+        }
+
+        #[inline(always)]
+        fn alive(mask: &[bool; LANES]) -> Self {
+            // SAFETY: called under AVX2 and FMA only; the mask holds the 16 bytes of the load.
+            unsafe {
+                let bytes = _mm_loadu_si128(mask.as_ptr().cast());
+                let low = _mm256_cvtepu8_epi32(bytes);
+                let high = _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(bytes, bytes));
+                let zero = _mm256_setzero_si256();
+                Self(
+                    _mm256_castsi256_ps(_mm256_sub_epi32(zero, low)),
+                    _mm256_castsi256_ps(_mm256_sub_epi32(zero, high)),
+                )
+            }
         }
     }
 
     impl Vector for Avx512 {
+        type Alive = __mmask16;
+
         #[inline(always)]
         fn splat(x: f32) -> Self {
             // SAFETY: called under AVX-512F only (see the module).
@@ -289,11 +321,17 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn where_alive(self, mask: Self) -> Self {
+        fn keep(self, alive: __mmask16) -> Self {
             // SAFETY: called under AVX-512F only (see the module).
+            unsafe { Self(_mm512_maskz_mov_ps(alive, self.0)) }
+        }
+
+        #[inline(always)]
+        fn alive(mask: &[bool; LANES]) -> __mmask16 {
+            // SAFETY: called under AVX-512F only; the mask holds the 16 bytes of the load.
             unsafe {
-                let alive = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(mask.0, _mm512_setzero_ps());
-                Self(_mm512_maskz_mov_ps(alive, self.0))
+                let lanes = _mm512_cvtepu8_epi32(_mm_loadu_si128(mask.as_ptr().cast()));
+                _mm512_test_epi32_mask(lanes, lanes)
             }
         }
     }
