@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use hoyer_zoo::data::{Features, Normalization, cifar, load};
+use hoyer_zoo::data::catalog::Entry;
+use hoyer_zoo::data::lookup::find;
+use hoyer_zoo::data::{Normalization, cifar, load};
 
 fn roots() -> Option<Vec<PathBuf>> {
     let roots = std::env::var_os("HOYER_DATA").map(|root| vec![PathBuf::from(root)]);
@@ -40,12 +42,26 @@ fn the_first_thousand_cifar_test_images_read_and_cifar_10_is_asked_for_whole() {
     assert_eq!(cifar::append_records(&sample, &mut pixels, &mut labels).unwrap(), 1000);
     // The first test images show a cat, two ships, an airplane, two frogs.
     assert_eq!(labels[..6], [3, 8, 8, 0, 6, 6]);
-    match load("cifar-10", &roots) {
-        Ok(cifar) => {
-            assert!(matches!(cifar.features, Features::U8(all) if all.len() == 60_000 * 3072))
-        }
-        Err(e) => {
-            assert!(e.to_string().ends_with("get it with `hoyer data fetch cifar-10`"), "{e}")
-        }
+    if let Err(e) = load("cifar-10", &roots) {
+        assert!(e.to_string().ends_with("get it with `hoyer data fetch cifar-10`"), "{e}");
+    }
+}
+
+#[test]
+fn cifar_10_has_its_known_counts_and_means() {
+    let Some(roots) = roots() else { return };
+    if find(Entry::find("cifar-10").unwrap(), &roots).is_err() {
+        eprintln!("skipped: no whole cifar-10");
+        return;
+    }
+    let cifar = load("cifar-10", &roots).unwrap();
+    assert_eq!(cifar.class_counts(&cifar.train), [5000; 10]);
+    assert_eq!(cifar.class_counts(&cifar.test), [1000; 10]);
+    let measured = Normalization::measure(&cifar, &cifar.train).unwrap();
+    for (channel, (mean, std)) in
+        [(125.3069, 62.9932), (122.9504, 62.0887), (113.8654, 66.7049)].into_iter().enumerate()
+    {
+        assert!((measured.mean[channel] * 255.0 - mean).abs() < 1e-3);
+        assert!((measured.std[channel] * 255.0 - std).abs() < 1e-3);
     }
 }
