@@ -1,0 +1,219 @@
+//! A small packed matrix times vectors of pixels that are read where they lie.
+//!
+//! ```text
+//! out[m][to_v .. to_v + 8] = bias[m] + Σ_k A[m][k] · input[from_v + offset_k ..][.. 8]
+//! ```
+//! Rows are packed in panels of six, so that six rows times two vectors fill the registers.
+//! Invariant: [`Places::check`] held before the unsafe loops run, so every access lies inside its slice.
+
+use crate::lanes::{LANES, Lanes, Portable};
+
+/// Rows of a panel.
+pub(super) const PANEL: usize = 6;
+
+/// Elements of a packed matrix.
+pub(super) fn packed_len(rows: usize, terms: usize) -> usize {
+    rows.div_ceil(PANEL) * terms * PANEL
+}
+
+/// Packs a matrix: `packed[panel][term][row of panel]`, missing rows zero.
+pub(super) fn pack(
+    packed: &mut [f32],
+    rows: usize,
+    terms: usize,
+    element: impl Fn(usize, usize) -> f32,
+) {
+    for (p, panel) in packed.chunks_exact_mut(terms * PANEL).enumerate() {
+        for (term, column) in panel.chunks_exact_mut(PANEL).enumerate() {
+            for (r, to) in column.iter_mut().enumerate() {
+                let row = p * PANEL + r;
+                *to = if row < rows { element(row, term) } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Where vectors of eight pixels are read and written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    /// Where each vector starts in the input, before the term's offset.
+    pub(super) from: Vec<usize>,
+    /// Where each vector starts in an output row.
+    pub(super) to: Vec<usize>,
+    /// What each term adds to the input's place.
+    pub(super) offsets: Vec<usize>,
+}
+
+impl Places {
+    /// A plane read from front to back; the last vector overlaps the one before. Needs `pixels >= 8`.
+    pub(super) fn flat(pixels: usize, plane: usize, terms: usize) -> Self {
+        let starts: Vec<usize> = row_starts(pixels).collect();
+        Self { from: starts.clone(), to: starts, offsets: (0..terms).map(|k| k * plane).collect() }
+    }
+
+    /// Whether every access lies inside `input` and `out`.
+    fn check(&self, input: usize, out: usize, rows: usize, row_stride: usize) -> bool {
+        let max = |list: &[usize]| list.iter().copied().max().unwrap_or(0);
+        self.from.len() == self.to.len()
+            && max(&self.from) + max(&self.offsets) + LANES <= input
+            && (rows - 1) * row_stride + max(&self.to) + LANES <= out
+    }
+}
+
+/// Starts of vectors that cover `0..pixels`, the last one moved back to end with it.
+pub(super) fn row_starts(pixels: usize) -> impl Iterator<Item = usize> {
+    (0..pixels).step_by(LANES).map(move |start| start.min(pixels - LANES))
+}
+
+/// What a product does with its sums.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finish<'a> {
+    /// One number per row, added.
+    pub(super) bias: Option<&'a [f32]>,
+    /// What no result falls below: 0 for ReLU, −∞ for nothing.
+    pub(super) floor: f32,
+}
+
+/// The packed matrix, its size, and the output's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Product<'a> {
+    pub(super) packed: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) row_stride: usize,
+    pub(super) finish: Finish<'a>,
+}
+
+/// Computes the product into `out`.
+///
+/// # Panics
+/// If a vector lies outside a slice.
+pub(super) fn plane_product(
+    product: &Product<'_>,
+    places: &Places,
+    input: &[f32],
+    out: &mut [f32],
+) {
+    let terms = places.offsets.len();
+    assert_eq!(product.packed.len(), packed_len(product.rows, terms), "the matrix is packed");
+    assert!(product.finish.bias.is_none_or(|bias| bias.len() == product.rows), "a bias per row");
+    assert!(
+        places.check(input.len(), out.len(), product.rows, product.row_stride),
+        "every vector lies inside its plane"
+    );
+    #[cfg(target_arch = "x86_64")]
+    if crate::isa::has_avx2() {
+        // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
+        unsafe { with_avx2(product, places, input, out) };
+        return;
+    }
+    // SAFETY: the accesses were checked above.
+    unsafe { run::<Portable>(product, places, input, out) };
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA; otherwise as [`run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn with_avx2(product: &Product<'_>, places: &Places, input: &[f32], out: &mut [f32]) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { run::<crate::lanes::Avx2>(product, places, input, out) };
+}
+
+/// # Safety
+/// All accesses must lie inside the slices, and the machine must have the lanes.
+#[inline(always)]
+unsafe fn run<L: Lanes>(product: &Product<'_>, places: &Places, input: &[f32], out: &mut [f32]) {
+    let panel_len = places.offsets.len() * PANEL;
+    let vectors = places.from.len();
+    for row in (0..product.rows).step_by(PANEL) {
+        let tile = Tile {
+            panel: &product.packed[row / PANEL * panel_len..][..panel_len],
+            row,
+            product,
+            places,
+            input,
+        };
+        for v in (0..vectors).step_by(2) {
+            // SAFETY: `v`, `v + 1` name vectors of the places, which the caller checked.
+            unsafe {
+                if v + 1 < vectors {
+                    tile.rows::<L, 2>(v, out);
+                } else {
+                    tile.rows::<L, 1>(v, out);
+                }
+            }
+        }
+    }
+}
+
+struct Tile<'a> {
+    panel: &'a [f32],
+    row: usize,
+    product: &'a Product<'a>,
+    places: &'a Places,
+    input: &'a [f32],
+}
+
+impl Tile<'_> {
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn rows<L: Lanes, const V: usize>(&self, v: usize, out: &mut [f32]) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe {
+            match (self.product.rows - self.row).min(PANEL) {
+                1 => self.compute::<L, 1, V>(v, out),
+                2 => self.compute::<L, 2, V>(v, out),
+                3 => self.compute::<L, 3, V>(v, out),
+                4 => self.compute::<L, 4, V>(v, out),
+                5 => self.compute::<L, 5, V>(v, out),
+                _ => self.compute::<L, PANEL, V>(v, out),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn compute<L: Lanes, const R: usize, const V: usize>(&self, v: usize, out: &mut [f32]) {
+        let mut sums = [[L::splat(0.0); V]; R];
+        let mut a = self.panel.as_ptr();
+        // SAFETY: the panel holds PANEL elements per term; the vectors were checked by the caller.
+        unsafe {
+            let from: [*const f32; V] =
+                std::array::from_fn(|i| self.input.as_ptr().add(self.places.from[v + i]));
+            for &offset in &self.places.offsets {
+                let x: [L; V] = std::array::from_fn(|i| L::load(from[i].add(offset)));
+                for (r, row) in sums.iter_mut().enumerate() {
+                    let w = L::splat(*a.add(r));
+                    for (sum, x) in row.iter_mut().zip(x) {
+                        *sum = sum.add_product(w, x);
+                    }
+                }
+                a = a.add(PANEL);
+            }
+            self.finish(v, &sums, out);
+        }
+    }
+
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn finish<L: Lanes, const R: usize, const V: usize>(
+        &self,
+        v: usize,
+        sums: &[[L; V]; R],
+        out: &mut [f32],
+    ) {
+        let Finish { bias, floor } = self.product.finish;
+        for (r, row) in sums.iter().enumerate() {
+            let bias = L::splat(bias.map_or(0.0, |bias| bias[self.row + r]));
+            let start = (self.row + r) * self.product.row_stride;
+            for (i, sum) in row.iter().enumerate() {
+                let y = sum.add_product(bias, L::splat(1.0)).max(L::splat(floor));
+                // SAFETY: the vectors were checked by the caller.
+                unsafe { y.store(out.as_mut_ptr().add(start + self.places.to[v + i])) };
+            }
+        }
+    }
+}

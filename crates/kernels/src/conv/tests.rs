@@ -1,0 +1,154 @@
+//! Every kernel against its scalar twin, over strides, pads, dilations, groups and odd sizes.
+
+use super::*;
+use crate::gemm::Activation;
+
+fn numbers(n: usize, seed: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * 37 + seed * 101 + i / 11) % 23) as f32 / 8.0 - 1.3).collect()
+}
+
+/// `[batch, in, out, groups, height, width, kernel, stride, pad, dilation]`
+const CASES: [[usize; 10]; 12] = [
+    [3, 1, 20, 1, 28, 28, 5, 1, 0, 1],
+    [9, 20, 50, 1, 12, 12, 5, 1, 0, 1],
+    [2, 16, 16, 1, 32, 32, 3, 1, 1, 1],
+    [2, 16, 32, 1, 32, 32, 3, 2, 1, 1],
+    [2, 3, 5, 1, 7, 9, 3, 1, 1, 1],
+    [2, 4, 6, 2, 11, 13, 3, 2, 1, 1],
+    [1, 6, 6, 6, 9, 10, 3, 1, 1, 1],
+    [1, 8, 7, 1, 4, 4, 1, 1, 0, 1],
+    [2, 8, 7, 1, 14, 15, 1, 1, 0, 1],
+    [1, 2, 3, 1, 12, 17, 3, 1, 2, 2],
+    [17, 5, 3, 1, 2, 2, 2, 1, 0, 1],
+    [1, 2, 9, 1, 5, 5, 5, 3, 3, 1],
+];
+
+fn geometry([batch, ci, co, groups, h, w, k, s, p, d]: [usize; 10]) -> Geometry {
+    let out = |n: usize| (n + 2 * p - d * (k - 1) - 1) / s + 1;
+    Geometry {
+        batch,
+        channels_in: ci,
+        channels_out: co,
+        groups,
+        input: [h, w],
+        output: [out(h), out(w)],
+        kernel: [k; 2],
+        stride: [s; 2],
+        dilation: [d; 2],
+        pad_begin: [p; 2],
+        pad_end: [p; 2],
+    }
+}
+
+/// Calls `f(y index, x index, w index)` for every product of the convolution.
+fn for_each_product(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
+    let [h, w] = g.input;
+    for y_at in 0..g.batch * g.sample_out() {
+        let (n, o) = (y_at / g.sample_out(), y_at % g.sample_out() / g.pixels());
+        let (oy, ox) = (y_at % g.pixels() / g.output[1], y_at % g.output[1]);
+        for t in 0..g.taps() {
+            let [kh, kw] = g.kernel;
+            let c = o / g.group_out() * g.group_in() + t / (kh * kw);
+            let y = oy * g.stride[0] + t / kw % kh * g.dilation[0];
+            let x = ox * g.stride[1] + t % kw * g.dilation[1];
+            let inside = (g.pad_begin[0]..g.pad_begin[0] + h).contains(&y)
+                && (g.pad_begin[1]..g.pad_begin[1] + w).contains(&x);
+            if inside {
+                let row = y - g.pad_begin[0];
+                let x_at = n * g.sample_in() + (c * h + row) * w + x - g.pad_begin[1];
+                f(y_at, x_at, o * g.taps() + t);
+            }
+        }
+    }
+}
+
+fn close(got: &[f32], want: &[f64], what: &str) {
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        let gap = (f64::from(*got) - want).abs() / want.abs().max(1.0);
+        assert!(gap < 1e-4, "{what} at {i}: {got}, need {want}");
+    }
+}
+
+fn on_every_isa(test: impl Fn()) {
+    test();
+    crate::isa::force(crate::isa::Isa::Portable);
+    test();
+    crate::isa::force(crate::isa::Isa::Avx2);
+}
+
+#[test]
+fn the_forward_kernel_matches_its_scalar_twin() {
+    on_every_isa(|| {
+        for case in CASES {
+            let g = geometry(case);
+            let (x, w) =
+                (numbers(g.batch * g.sample_in(), 1), numbers(g.channels_out * g.taps(), 2));
+            let bias = numbers(g.channels_out, 3);
+            let mut want = vec![0.0; g.batch * g.sample_out()];
+            for_each_product(&g, |y, x_at, w_at| {
+                want[y] += f64::from(x[x_at]) * f64::from(w[w_at])
+            });
+            let channel = |y: usize| y % g.sample_out() / g.pixels();
+            for (y, want) in want.iter_mut().enumerate() {
+                *want = (*want + f64::from(bias[channel(y)])).max(0.0);
+            }
+            let kernel = Forward::new(g);
+            let mut y = vec![f32::NAN; want.len()];
+            let mut scratch = vec![f32::NAN; kernel.scratch_len(2)];
+            let layer = Layer { w: &w, bias: Some(&bias), activation: Activation::Relu };
+            kernel.run(&Pool::new(2), &x, &layer, &mut y, &mut scratch);
+            close(&y, &want, &format!("{case:?}"));
+        }
+    });
+}
+
+#[test]
+fn the_input_gradient_matches_its_scalar_twin() {
+    on_every_isa(|| {
+        for case in CASES {
+            let g = geometry(case);
+            let (dy, w) =
+                (numbers(g.batch * g.sample_out(), 1), numbers(g.channels_out * g.taps(), 2));
+            let mut want = vec![0.0; g.batch * g.sample_in()];
+            for_each_product(&g, |y, x, w_at| want[x] += f64::from(dy[y]) * f64::from(w[w_at]));
+            let kernel = InputGradient::new(g);
+            let mut dx = vec![f32::NAN; want.len()];
+            let mut scratch = vec![f32::NAN; kernel.scratch_len(2)];
+            kernel.run(&Pool::new(2), &dy, &w, &mut dx, &mut scratch);
+            close(&dx, &want, &format!("{case:?}"));
+        }
+    });
+}
+
+#[test]
+fn the_weight_gradient_matches_its_scalar_twin() {
+    on_every_isa(|| {
+        for case in CASES {
+            let g = geometry(case);
+            let (dy, x) =
+                (numbers(g.batch * g.sample_out(), 1), numbers(g.batch * g.sample_in(), 2));
+            let mut want = vec![0.0; g.channels_out * g.taps()];
+            for_each_product(&g, |y, x_at, w| want[w] += f64::from(dy[y]) * f64::from(x[x_at]));
+            let kernel = WeightGradient::new(g);
+            let mut dw = vec![f32::NAN; want.len()];
+            let mut scratch = vec![f32::NAN; kernel.scratch_len(2)];
+            kernel.run(&Pool::new(2), &dy, &x, &mut dw, &mut scratch);
+            close(&dw, &want, &format!("{case:?}"));
+        }
+    });
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let g = geometry(CASES[1]);
+    let (dy, x) = (numbers(g.batch * g.sample_out(), 1), numbers(g.batch * g.sample_in(), 2));
+    let run = |threads| {
+        let kernel = WeightGradient::new(g);
+        let mut dw = vec![0.0; g.channels_out * g.taps()];
+        let mut scratch = vec![0.0; kernel.scratch_len(threads)];
+        kernel.run(&Pool::new(threads), &dy, &x, &mut dw, &mut scratch);
+        dw
+    };
+    assert_eq!(run(1), run(2));
+    assert_eq!(run(1), run(3));
+}

@@ -1,0 +1,83 @@
+//! The instruction set, chosen when the program runs: AVX2 with FMA, or whatever the build assumes.
+//!
+//! A loop handed to [`vectorize`] is compiled twice, once with AVX2 and FMA switched on, and the machine decides
+//! which copy runs. So a release binary built without flags is fast, and both copies pass the same tests.
+//! Not here: hand-written kernels (they use the same test, [`has_avx2`]).
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What [`vectorize`] and the hand-written kernels may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain Rust, compiled for the build's target.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+}
+
+/// 0 = not looked up yet, 1 = portable, 2 = AVX2.
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// The instruction set in use.
+#[inline]
+pub fn isa() -> Isa {
+    match CHOSEN.load(Ordering::Relaxed) {
+        0 => detect(),
+        1 => Isa::Portable,
+        _ => Isa::Avx2,
+    }
+}
+
+#[cold]
+fn detect() -> Isa {
+    let best = if machine_has_avx2() { Isa::Avx2 } else { Isa::Portable };
+    force(best);
+    best
+}
+
+fn machine_has_avx2() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2")
+        && std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Makes every later call use `isa`, as far as the machine has it; for tests and comparisons.
+pub fn force(isa: Isa) {
+    let usable = isa == Isa::Avx2 && machine_has_avx2();
+    CHOSEN.store(if usable { 2 } else { 1 }, Ordering::Relaxed);
+}
+
+/// Whether AVX2 and FMA are in use.
+#[inline]
+pub fn has_avx2() -> bool {
+    isa() == Isa::Avx2
+}
+
+/// Runs `f`, compiled for the best instruction set of this machine. Whatever `f` calls must be inlined into
+/// it to profit.
+///
+/// # Example
+/// ```
+/// let x = vec![1.0_f32; 1000];
+/// let sum = hoyer_kernels::isa::vectorize(|| x.iter().map(|v| v * 2.0).sum::<f32>());
+/// assert_eq!(sum, 2000.0);
+/// ```
+#[inline(always)]
+pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx2() {
+        // SAFETY: `has_avx2` is true only on a machine that has AVX2 and FMA.
+        return unsafe { with_avx2(f) };
+    }
+    f()
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn with_avx2<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
