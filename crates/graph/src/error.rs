@@ -34,6 +34,9 @@ pub enum Error {
     /// A gradient was asked of something that is not one number.
     #[error("the loss `{value}` has shape {shape}, need one number")]
     LossShape { value: String, shape: Shape },
+    /// A statistic that a training step should change cannot be changed.
+    #[error("node `{node}` updates `{value}`, {why}")]
+    Update { node: String, value: String, why: &'static str },
     /// The bytes of a `.hoyer` file are not what they should be.
     #[error("not a usable .hoyer file: {what}")]
     Container { what: String },

@@ -2,21 +2,28 @@
 //!
 //! - [`Graph`] holds nodes, values and parameters; shapes may have symbols ([`Dim`]) such as `batch`.
 //! - Every op ([`Op`]) is one file with its shapes, its meaning in f64 and its gradient ([`Rule`]).
+//! - [`training`] gives an inference graph its training form; [`loss`] has what to train for.
 //! - [`gradient`] appends backward nodes to the same graph; [`check`] proves the rules right.
-//! - [`evaluate`] says what a graph means, slowly and plainly.
+//! - [`evaluate`] says what a graph means, slowly and plainly; [`cost`] counts what it stores and multiplies.
 //!
 //! Not here: running fast (`hoyer-run`), learning (`hoyer-learn`), model families and data (`hoyer-zoo`).
 #![forbid(unsafe_code)]
 
+mod append;
 pub mod check;
+mod cost;
 mod error;
 mod evaluate;
 mod gradient;
 mod graph;
+pub mod loss;
 mod op;
 mod shape;
 mod tensor;
+mod training;
 
+pub use append::append;
+pub use cost::{Cost, LayerCost, cost};
 pub use error::{Error, Mismatch, Result};
 pub use evaluate::{bound, evaluate, evaluate_with};
 pub use gradient::{Backward, gradient, trained};
@@ -26,3 +33,4 @@ pub use shape::{Bindings, Dim, Shape};
 pub use tensor::{
     Array, DType, Tensor, broadcast_strides, elements, for_each_index, offset, strides,
 };
+pub use training::{adopt, seed_dropout, training};
