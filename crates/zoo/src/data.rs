@@ -14,6 +14,7 @@ pub mod cifar;
 pub mod dataset;
 pub mod digits;
 mod draw;
+pub mod fetch;
 mod file;
 pub mod idx;
 mod layout;

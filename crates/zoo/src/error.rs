@@ -31,6 +31,15 @@ pub enum Error {
     /// A known data set that is not, or not wholly, in any of the data folders.
     #[error("data set `{name}` is not in {looked}{found}; get it with `hoyer data fetch {name}`")]
     NotFound { name: String, looked: String, found: String },
+    /// No mirror gave a data set; nothing of it was kept but files that are whole.
+    #[error(
+        "cannot download `{name}`: {tried}; check the network, or put the files {files} into {} \
+         yourself", folder.display()
+    )]
+    Download { name: String, tried: String, files: String, folder: PathBuf },
+    /// The operating system refused to write, for example because the disk is full.
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
     /// The operating system refused to read; its own words follow in the chain.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },

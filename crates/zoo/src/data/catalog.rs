@@ -1,7 +1,7 @@
 //! The known data sets: what they are, where they come from, and how to tell that they are whole.
 //!
 //! Adding one is a row in `catalog_table.rs`.
-//! Not here: finding them on disk ([`super::lookup`]), downloading them.
+//! Not here: finding them on disk ([`super::lookup`]), downloading them ([`super::fetch`]).
 
 mod catalog_table;
 

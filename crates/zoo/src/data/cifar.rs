@@ -1,7 +1,7 @@
 //! CIFAR-10 binary: records of one label byte and a 3 x 32 x 32 image, plane by plane.
 //!
 //! Files may be plain or gzip; offsets in messages count uncompressed bytes.
-//! Not here: which folders are searched (`lookup`), downloading (`fetch`).
+//! Not here: which folders are searched ([`super::lookup`]), downloading ([`super::fetch`]).
 //!
 //! # Source
 //! A. Krizhevsky, "The CIFAR-10 dataset", section "Binary version",

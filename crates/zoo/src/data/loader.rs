@@ -17,6 +17,11 @@ use crate::{Dataset, Error, Result};
 /// Keeps the shuffling apart from the draws of samples, which use the bare epoch key.
 const SHUFFLE: u32 = u32::MAX;
 
+/// How many features are read ahead of their conversion; a few of these fit in a second-level
+/// cache.
+const AHEAD: usize = 1 << 16;
+const CACHE_LINE_BYTES: usize = 64;
+
 /// How batches are made for training.
 ///
 /// | field | default | range | unit | meaning |
@@ -233,11 +238,51 @@ impl Batch<'_> {
                 need: format!("{} and {count}", count * sample),
             });
         }
-        for (i, input) in inputs.chunks_exact_mut(sample).take(count).enumerate() {
-            self.fill_sample(i, input);
-            labels[i] = self.label(i);
+        self.fill_part(0, &mut inputs[..count * sample]);
+        for (i, label) in labels[..count].iter_mut().enumerate() {
+            *label = self.label(i);
         }
         Ok(count)
+    }
+
+    /// Fills `inputs` with samples `first`, `first + 1`, … of the batch, as many as it is long:
+    /// what one of several threads does.
+    ///
+    /// # Shapes
+    /// - `inputs`: `[samples, sample…]`
+    ///
+    /// # Panics
+    /// If `inputs` is no whole number of samples, or more than the batch has from `first` on.
+    pub fn fill_part(&self, first: usize, inputs: &mut [f32]) {
+        let sample = self.dataset.sample_len();
+        assert_eq!(inputs.len() % sample, 0, "a buffer of whole samples");
+        let group = (AHEAD / sample).max(1);
+        let mut i = first;
+        for inputs in inputs.chunks_mut(group * sample) {
+            self.touch(&self.samples[i..i + inputs.len() / sample]);
+            for input in inputs.chunks_exact_mut(sample) {
+                self.fill_sample(i, input);
+                i += 1;
+            }
+        }
+    }
+
+    /// Reads a value of every cache line of these samples. Shuffled samples lie where no
+    /// prefetcher looks; this sets all lines on their way at once, where converting sample by
+    /// sample would wait for each in turn.
+    fn touch(&self, samples: &[u32]) {
+        fn lines<T: Copy + Into<f32>>(features: &[T]) -> f32 {
+            let line = CACHE_LINE_BYTES / size_of::<T>();
+            features.iter().step_by(line).fold(0.0, |sum, &feature| sum + feature.into())
+        }
+        let sample = self.dataset.sample_len();
+        for &i in samples {
+            let range = i as usize * sample..(i as usize + 1) * sample;
+            std::hint::black_box(match &self.dataset.features {
+                Features::U8(values) => lines(&values[range]),
+                Features::F32(values) => lines(&values[range]),
+            });
+        }
     }
 
     /// Fills `input` with sample `i` of the batch: converted, varied and normalized in one pass.

@@ -8,7 +8,7 @@
 //! | a path | an `.npz` file; or a folder of four IDX files, of six CIFAR-10 files, or of `train.npz` and `test.npz` |
 //!
 //! Not here: which roots there are (the caller says; nothing is read from the environment),
-//! downloading.
+//! downloading ([`super::fetch`]).
 
 use std::path::{Path, PathBuf};
 

@@ -91,7 +91,7 @@ fn evaluation_yields_every_sample_once_in_order_and_as_stored() {
 }
 
 #[test]
-fn any_thread_fills_the_same_sample() {
+fn any_thread_fills_any_part_alike() {
     let dataset = images(64);
     let loader = Loader::training(&dataset, &dataset.train, &how(64)).unwrap();
     let batch = loader.batch(0);
@@ -101,6 +101,9 @@ fn any_thread_fills_the_same_sample() {
     std::thread::scope(|scope| {
         for (t, part) in pieces.chunks_mut(16 * 30).enumerate() {
             scope.spawn(move || {
+                if t == 0 {
+                    return batch.fill_part(0, part);
+                }
                 for (i, input) in part.chunks_mut(30).enumerate().rev() {
                     batch.fill_sample(t * 16 + i, input);
                 }
@@ -154,4 +157,21 @@ fn numbers_that_are_stored_as_f32_are_batched_like_bytes() {
         epoch(&mut Loader::training(dataset, &dataset.train, &how(5)).unwrap(), 2)
     };
     assert_eq!(of(&bytes), of(&floats));
+}
+
+#[test]
+fn a_sample_larger_than_what_is_read_ahead_is_filled() {
+    let long = Dataset {
+        shape: vec![super::AHEAD + 3],
+        features: Features::U8((0..3 * (super::AHEAD + 3)).map(|i| (i % 251) as u8).collect()),
+        labels: vec![0, 1, 2],
+        train: vec![0, 1, 2],
+        ..images(1)
+    };
+    let loader = Loader::evaluation(&long, &long.train, 3, &Normalization::default()).unwrap();
+    let mut inputs = vec![f32::NAN; 3 * long.sample_len()];
+    loader.batch(0).fill(&mut inputs, &mut [0; 3]).unwrap();
+    let Features::U8(stored) = &long.features else { panic!("made of bytes") };
+    let need: Vec<f32> = stored.iter().map(|&x| f32::from(x) * (1.0 / 255.0)).collect();
+    assert_eq!(inputs, need);
 }
