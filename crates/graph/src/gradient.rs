@@ -4,8 +4,8 @@
 //! and sums what meets at a value.
 //! Not here: the rules (`op`), proof that they are right (`check`), optimizers (crate `hoyer-learn`).
 
-use crate::graph::{Graph, Node, NodeId, Source, Type, ValueId};
-use crate::op::{Add, Mul, Op, ReduceSum, Reshape};
+use crate::graph::{Graph, Node, NodeId, Source, ValueId};
+use crate::op::{Add, Expand, Mul, Op, ReduceSum, Reshape};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Role};
@@ -196,14 +196,9 @@ impl<'a> Backward<'a> {
             return Ok(gradient);
         }
         let name = format!("{}.zeros", self.graph.value(value).name);
-        let Type { shape, .. } = self.graph.value(value).kind.clone();
-        match shape.fixed() {
-            Some(dims) => self.constant(&name, Tensor::full(&dims, 0.0)),
-            None => {
-                let zero = self.constant(&name, Tensor::full(&[], 0.0))?;
-                self.graph.add(&format!("{name}.expand"), crate::op::Expand { shape }, &[zero])
-            }
-        }
+        let shape = self.graph.value(value).kind.shape.clone();
+        let zero = self.constant(&name, Tensor::full(&[], 0.0))?;
+        self.graph.add(&format!("{name}.expand"), Expand { shape }, &[zero])
     }
 }
 
