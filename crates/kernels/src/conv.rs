@@ -13,7 +13,6 @@
 mod copies;
 mod forward;
 mod input_gradient;
-mod plane_product;
 mod weight_gradient;
 
 pub use forward::{Forward, Layer};

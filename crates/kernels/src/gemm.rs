@@ -1,18 +1,22 @@
-//! Dense matrix products, split over threads in pieces that depend on the shape alone.
+//! Dense matrix products for fixed sizes, split over threads in pieces that depend on the sizes alone.
 //!
 //! ```text
-//! C = A · B  [+ C]          [+ bias per column]          [then ReLU]
+//! C = A · B  [+ bias per column]  [then ReLU]
 //! ```
-//! The products themselves are the `gemm` crate's; here are the cut and what follows while a piece is still
-//! in the cache. A piece is computed by one thread in a fixed order, so the result does not depend on the
-//! number of threads.
+//! One operand is packed in panels of rows; the other is read where it lies if its columns stand side by side
+//! (`plane_product`). Where they do not (a linear layer's forward pass), the transposed product is computed:
+//! `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
+//! A piece is computed by one thread in a fixed order, so the result does not depend on the number of threads,
+//! and nothing is allocated in a run.
 //! Not here: convolutions (`conv`).
 
+use crate::isa::vectorize;
+use crate::lanes::LANES;
 use crate::matrix::Matrix;
-use crate::pool::Pool;
-use gemm::Parallelism;
+use crate::plane_product::{Finish, PANEL, Places, Product, pack, packed_len, plane_product};
+use crate::pool::{Chunks, Pool};
 
-/// What is done to a piece of the product before it leaves the cache.
+/// What is done to the product before it leaves the cache.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
     /// Added to every row: one number per column.
@@ -31,158 +35,235 @@ pub enum Activation {
     Relu,
 }
 
-/// What the product does with the numbers that lie in the output before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// They are overwritten.
-    Fresh,
-    /// The product is added to them.
-    Accumulate,
-}
-
-/// Work below which a product is not cut: about 10 µs.
-const MIN_MACS_PER_PIECE: usize = 250_000;
-/// Columns of a piece are a multiple of this, so that register tiles stay full.
-const COLUMN_GRAIN: usize = 16;
-/// Rows of a piece are a multiple of this.
-const ROW_GRAIN: usize = 6;
-/// More pieces than this only pack the operands more often.
-const MAX_PIECES: usize = 8;
-
-/// A piece of the output: rows `row..row + rows`, columns `col..col + cols`.
-#[derive(Debug, Clone, Copy)]
-struct Piece {
-    row: usize,
-    rows: usize,
-    col: usize,
-    cols: usize,
-}
-
-/// `out = a · b`, row-major `[a.rows, b.cols]`.
-///
-/// # Panics
-/// If the sizes do not fit each other.
-///
-/// # Example
-/// ```
-/// use hoyer_kernels::{gemm, matrix::Matrix, pool::Pool};
-///
-/// let a = Matrix::new(&[1.0, 2.0, 3.0, 4.0], 2, 2);
-/// let mut out = [0.0; 4];
-/// gemm::product(&Pool::new(1), &mut out, a, a.transposed(), gemm::Output::Fresh, &Default::default());
-/// assert_eq!(out, [5.0, 11.0, 11.0, 25.0]);
-/// ```
-pub fn product(
-    pool: &Pool,
-    out: &mut [f32],
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    output: Output,
-    epilogue: &Epilogue<'_>,
-) {
-    let (m, n, k) = (a.rows(), b.cols(), a.cols());
-    assert_eq!(k, b.rows(), "the inner sizes of a product agree");
-    assert_eq!(out.len(), m * n, "the output is {m} x {n}");
-    assert!(epilogue.bias.is_none_or(|bias| bias.len() == n), "one bias per column");
-    if m == 0 || n == 0 {
-        return;
-    }
-    let pieces = cut(m, n, m * n * k);
-    let start = Start(out.as_mut_ptr());
-    pool.for_each(pieces.count, (), |task, ()| {
-        let piece = pieces.piece(task, m, n);
-        // SAFETY: pieces are disjoint parts of `out`, which is borrowed mutably for the whole call, and
-        // `product_piece` touches only its piece.
-        unsafe { product_piece(&start, n, piece, (a, b), output) };
-        // SAFETY: as above; the rows of a piece lie inside `out`.
-        unsafe { finish(&start, n, piece, epilogue) };
-    });
-}
-
-struct Start(*mut f32);
-// SAFETY: the pointer is used only for disjoint pieces of one mutable borrow.
-unsafe impl Sync for Start {}
-
-struct Cut {
-    count: usize,
-    by_columns: bool,
-    size: usize,
-}
-
-impl Cut {
-    fn piece(&self, task: usize, m: usize, n: usize) -> Piece {
-        let from = task * self.size;
-        match self.by_columns {
-            true => Piece { row: 0, rows: m, col: from, cols: self.size.min(n - from) },
-            false => Piece { row: from, rows: self.size.min(m - from), col: 0, cols: n },
+impl Activation {
+    /// What no result falls below.
+    pub(crate) fn floor(self) -> f32 {
+        match self {
+            Self::None => f32::NEG_INFINITY,
+            Self::Relu => 0.0,
         }
     }
 }
 
-/// Cuts the longer side of the output; depends on the shape alone.
-fn cut(m: usize, n: usize, macs: usize) -> Cut {
-    let by_columns = n > m;
-    let (side, grain) = if by_columns { (n, COLUMN_GRAIN) } else { (m, ROW_GRAIN) };
-    let wanted = (macs / MIN_MACS_PER_PIECE).clamp(1, MAX_PIECES);
-    let size = side.div_ceil(wanted).next_multiple_of(grain);
-    Cut { count: side.div_ceil(size), by_columns, size }
+/// Work of a piece, about: 10 µs.
+const MACS_PER_PIECE: usize = 300_000;
+
+/// Sizes of a product, and how its operands are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Rows of `A` and `C`.
+    pub m: usize,
+    /// Columns of `B` and `C`.
+    pub n: usize,
+    /// Columns of `A`, rows of `B`.
+    pub k: usize,
+    /// Whether `A` is stored as `[k, m]`.
+    pub trans_a: bool,
+    /// Whether `B` is stored as `[n, k]`.
+    pub trans_b: bool,
 }
 
-/// # Safety
-/// `start` points at a row-major matrix of `n` columns that contains `piece`, and nobody else touches the piece.
-unsafe fn product_piece(
-    start: &Start,
-    n: usize,
-    piece: Piece,
-    (a, b): (Matrix<'_>, Matrix<'_>),
-    output: Output,
-) {
-    let a_start = a.data()[piece.row * a.row_stride()..].as_ptr();
-    let b_start = b.data()[piece.col * b.col_stride()..].as_ptr();
-    // SAFETY: the views keep all elements of `a` and `b` inside their slices, the piece lies inside the output.
-    unsafe {
-        gemm::gemm(
-            piece.rows,
-            piece.cols,
-            a.cols(),
-            start.0.add(piece.row * n + piece.col),
-            1,
-            n as isize,
-            output == Output::Accumulate,
-            a_start,
-            a.col_stride() as isize,
-            a.row_stride() as isize,
-            b_start,
-            b.col_stride() as isize,
-            b.row_stride() as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+/// A product, ready to run.
+///
+/// # Example
+/// ```
+/// use hoyer_kernels::{gemm::{Gemm, Sizes}, pool::Pool};
+///
+/// let square = Gemm::new(Sizes { m: 2, n: 2, k: 2, trans_a: false, trans_b: true });
+/// let (a, mut c) = ([1.0, 2.0, 3.0, 4.0], [0.0; 4]);
+/// let mut scratch = vec![0.0; square.scratch_len()];
+/// square.run(&Pool::new(1), (&a, &a), &mut c, &Default::default(), &mut scratch);
+/// assert_eq!(c, [5.0, 11.0, 11.0, 25.0]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Gemm {
+    sizes: Sizes,
+    /// Rows and columns of the product as computed: `(n, m)` if transposed.
+    rows: usize,
+    cols: usize,
+    places: Places,
+    /// Columns of the read operand and the product in scratch memory: whole vectors.
+    width: usize,
+    /// Rows of a piece.
+    piece: usize,
+}
+
+impl Gemm {
+    /// Prepares a product.
+    pub fn new(sizes: Sizes) -> Self {
+        let Sizes { m, n, k, trans_b, .. } = sizes;
+        let (rows, cols) = if trans_b { (n, m) } else { (m, n) };
+        let width = cols.next_multiple_of(LANES).max(LANES);
+        let direct = !trans_b && cols >= LANES;
+        let places =
+            if direct { Places::flat(cols, cols, k) } else { Places::flat(width, width, k) };
+        let wanted = MACS_PER_PIECE.div_ceil((cols * k).max(1));
+        let piece = wanted.next_multiple_of(PANEL).min(rows.next_multiple_of(PANEL)).max(PANEL);
+        Self { sizes, rows, cols, places, width, piece }
+    }
+
+    /// Whether `B` is read and `C` is written where they lie.
+    fn is_direct(&self) -> bool {
+        !self.sizes.trans_b && self.cols >= LANES
+    }
+
+    fn packed_len(&self) -> usize {
+        packed_len(self.rows, self.sizes.k)
+    }
+
+    /// How much scratch memory [`Self::run`] needs, in elements.
+    pub fn scratch_len(&self) -> usize {
+        let copies = if self.is_direct() { 0 } else { (self.sizes.k + self.rows) * self.width };
+        self.packed_len() + copies
+    }
+
+    /// Computes `c = a · b`, then the epilogue.
+    ///
+    /// # Shapes
+    /// - `a`, `b`: as [`Sizes`] says
+    /// - `c`: `[m, n]`
+    /// - `scratch`: [`Self::scratch_len`] or more
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    pub fn run(
+        &self,
+        pool: &Pool,
+        (a, b): (&[f32], &[f32]),
+        c: &mut [f32],
+        epilogue: &Epilogue<'_>,
+        scratch: &mut [f32],
+    ) {
+        let Sizes { m, n, k, trans_a, trans_b } = self.sizes;
+        assert_eq!(c.len(), m * n, "the output is {m} x {n}");
+        assert!(epilogue.bias.is_none_or(|bias| bias.len() == n), "one bias per column");
+        let shape = |rows, cols, transposed| if transposed { (cols, rows) } else { (rows, cols) };
+        let ((ar, ac), (br, bc)) = (shape(m, k, trans_a), shape(k, n, trans_b));
+        let a = Matrix::new(a, ar, ac).transposed_if(trans_a);
+        let b = Matrix::new(b, br, bc).transposed_if(trans_b);
+        if m == 0 || n == 0 {
+            return;
+        }
+        if k == 0 {
+            let empty_sum = |j: usize| epilogue.bias.map_or(0.0, |bias| bias[j]);
+            let floor = epilogue.activation.floor();
+            c.iter_mut().enumerate().for_each(|(at, y)| *y = empty_sum(at % n).max(floor));
+            return;
+        }
+        let (packed, scratch) = scratch.split_at_mut(self.packed_len());
+        let (left, right) = if trans_b { (b.transposed(), a.transposed()) } else { (a, b) };
+        self.pack(pool, left, packed);
+        if self.is_direct() {
+            self.direct(pool, packed, right, c, epilogue);
+        } else {
+            self.through_copies(pool, packed, right, c, epilogue, scratch);
+        }
+    }
+
+    fn pack(&self, pool: &Pool, left: Matrix<'_>, packed: &mut [f32]) {
+        let k = self.sizes.k;
+        let chunk = packed_len(self.piece, k);
+        pool.for_each(self.rows.div_ceil(self.piece), Chunks::new(packed, chunk), |i, packed| {
+            let first = i * self.piece;
+            let (data, rs, cs) = (left.data(), left.row_stride(), left.col_stride());
+            let element = |row: usize, term: usize| data[(first + row) * rs + term * cs];
+            vectorize(|| pack(packed, self.rows - first, k, element));
+        });
+    }
+
+    /// One piece of the product, into rows of `stride` elements.
+    fn piece(
+        &self,
+        i: usize,
+        packed: &[f32],
+        right: &[f32],
+        out: &mut [f32],
+        stride: usize,
+        floor: f32,
+    ) {
+        let rows = self.piece.min(self.rows - i * self.piece);
+        let packed = &packed[packed_len(self.piece, self.sizes.k) * i..];
+        let packed = &packed[..packed_len(rows, self.sizes.k)];
+        let finish = Finish { bias: None, floor };
+        let product = Product { packed, rows, row_stride: stride, finish };
+        plane_product(&product, &self.places, right, out);
+    }
+
+    fn direct(
+        &self,
+        pool: &Pool,
+        packed: &[f32],
+        right: Matrix<'_>,
+        c: &mut [f32],
+        epilogue: &Epilogue<'_>,
+    ) {
+        let chunk = self.piece * self.cols;
+        let floor =
+            if epilogue.bias.is_some() { f32::NEG_INFINITY } else { epilogue.activation.floor() };
+        pool.for_each(self.rows.div_ceil(self.piece), Chunks::new(c, chunk), |i, c| {
+            self.piece(i, packed, right.data(), c, self.cols, floor);
+            let Some(bias) = epilogue.bias else { return };
+            let floor = epilogue.activation.floor();
+            for row in c.chunks_exact_mut(self.cols) {
+                vectorize(|| row.iter_mut().zip(bias).for_each(|(y, b)| *y = (*y + b).max(floor)));
+            }
+        });
+    }
+
+    fn through_copies(
+        &self,
+        pool: &Pool,
+        packed: &[f32],
+        right: Matrix<'_>,
+        c: &mut [f32],
+        epilogue: &Epilogue<'_>,
+        scratch: &mut [f32],
+    ) {
+        let (k, width, trans_b) = (self.sizes.k, self.width, self.sizes.trans_b);
+        let (copy, scratch) = scratch.split_at_mut(k * width);
+        let products = &mut scratch[..self.rows * width];
+        let lines = 64;
+        pool.for_each(k.div_ceil(lines), Chunks::new(copy, lines * width), |i, copy| {
+            copy_rows(right, i * lines, copy, width);
+        });
+        let copy = &*copy;
+        let tasks = self.rows.div_ceil(self.piece);
+        pool.for_each(tasks, Chunks::new(products, self.piece * width), |i, out| {
+            self.piece(i, packed, copy, out, width, f32::NEG_INFINITY);
+        });
+        let (products, n, floor) = (&*products, self.sizes.n, epilogue.activation.floor());
+        pool.for_each(self.sizes.m, Chunks::new(c, n), |row, c| {
+            let (start, step) = if trans_b { (row, width) } else { (row * width, 1) };
+            let from = products[start..].iter().step_by(step);
+            match epilogue.bias {
+                Some(bias) => {
+                    let pairs = c.iter_mut().zip(from).zip(bias);
+                    pairs.for_each(|((y, x), b)| *y = (x + b).max(floor));
+                }
+                None => c.iter_mut().zip(from).for_each(|(y, x)| *y = x.max(floor)),
+            }
+        });
     }
 }
 
-/// # Safety
-/// As [`product_piece`].
-unsafe fn finish(start: &Start, n: usize, piece: Piece, epilogue: &Epilogue<'_>) {
-    if epilogue.bias.is_none() && epilogue.activation == Activation::None {
+/// Copies rows of a matrix from `first` on, each filled up with zeros to `width`.
+fn copy_rows(matrix: Matrix<'_>, first: usize, copy: &mut [f32], width: usize) {
+    let (data, rs, cs) = (matrix.data(), matrix.row_stride(), matrix.col_stride());
+    let rows = copy.len() / width;
+    if cs == 1 {
+        for (i, to) in copy.chunks_exact_mut(width).enumerate() {
+            let (to, rest) = to.split_at_mut(matrix.cols());
+            to.copy_from_slice(&data[(first + i) * rs..][..matrix.cols()]);
+            rest.fill(0.0);
+        }
         return;
     }
-    for row in piece.row..piece.row + piece.rows {
-        // SAFETY: the row of the piece lies inside the output and belongs to this task.
-        let row =
-            unsafe { std::slice::from_raw_parts_mut(start.0.add(row * n + piece.col), piece.cols) };
-        let bias = epilogue.bias.map(|bias| &bias[piece.col..piece.col + piece.cols]);
-        crate::isa::vectorize(|| match (bias, epilogue.activation) {
-            (Some(bias), Activation::Relu) => {
-                row.iter_mut().zip(bias).for_each(|(y, b)| *y = (*y + b).max(0.0));
-            }
-            (Some(bias), Activation::None) => row.iter_mut().zip(bias).for_each(|(y, b)| *y += b),
-            (None, _) => row.iter_mut().for_each(|y| *y = y.max(0.0)),
-        });
+    copy.fill(0.0);
+    for j in 0..matrix.cols() {
+        let column = data[first * rs + j * cs..].iter().step_by(rs).take(rows);
+        for (i, from) in column.enumerate() {
+            copy[i * width + j] = *from;
+        }
     }
 }
 
@@ -194,30 +275,46 @@ mod tests {
         (0..n).map(|i| ((i * 37 + seed * 101) % 19) as f32 / 8.0 - 1.0).collect()
     }
 
-    fn reference(a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
-        let element = |i: usize, j: usize| {
-            (0..a.cols()).map(|l| f64::from(a.at(i, l)) * f64::from(b.at(l, j))).sum::<f64>() as f32
-        };
-        (0..a.rows() * b.cols()).map(|at| element(at / b.cols(), at % b.cols())).collect()
+    fn run(
+        sizes: Sizes,
+        a: &[f32],
+        b: &[f32],
+        epilogue: &Epilogue<'_>,
+        threads: usize,
+    ) -> Vec<f32> {
+        let kernel = Gemm::new(sizes);
+        let mut c = vec![f32::NAN; sizes.m * sizes.n];
+        let mut scratch = vec![f32::NAN; kernel.scratch_len()];
+        kernel.run(&Pool::new(threads), (a, b), &mut c, epilogue, &mut scratch);
+        c
+    }
+
+    fn element(sizes: &Sizes, a: &[f32], b: &[f32], i: usize, j: usize) -> f64 {
+        let Sizes { m, n, k, trans_a, trans_b } = *sizes;
+        let a_at = |l: usize| f64::from(if trans_a { a[l * m + i] } else { a[i * k + l] });
+        let b_at = |l: usize| f64::from(if trans_b { b[j * k + l] } else { b[l * n + j] });
+        (0..k).map(|l| a_at(l) * b_at(l)).sum()
     }
 
     #[test]
     fn products_match_the_scalar_twin_in_all_transposes_and_odd_sizes() {
-        let pool = Pool::new(2);
-        for (m, n, k) in [(1, 1, 1), (7, 5, 3), (64, 300, 784), (65, 10, 100), (300, 784, 63)] {
-            for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
-                let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
-                let shape = |rows, cols, t| if t { (cols, rows) } else { (rows, cols) };
-                let ((ar, ac), (br, bc)) = (shape(m, k, ta), shape(k, n, tb));
-                let a = Matrix::new(&a, ar, ac).transposed_if(ta);
-                let b = Matrix::new(&b, br, bc).transposed_if(tb);
-                let bias = numbers(n, 3);
-                let mut out = vec![1.0; m * n];
-                let epilogue = Epilogue { bias: Some(&bias), activation: Activation::Relu };
-                product(&pool, &mut out, a, b, Output::Accumulate, &epilogue);
-                for (i, (y, want)) in out.iter().zip(reference(a, b)).enumerate() {
-                    let want = (want + 1.0 + bias[i % n]).max(0.0);
-                    assert!((y - want).abs() < 1e-3, "{m}x{n}x{k} {ta} {tb} at {i}: {y} {want}");
+        let shapes =
+            [(1, 1, 1), (7, 5, 3), (64, 300, 784), (65, 10, 100), (300, 784, 63), (6, 8, 0)];
+        for (m, n, k) in shapes {
+            for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
+                let sizes = Sizes { m, n, k, trans_a, trans_b };
+                let (a, b, bias) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3));
+                for bias in [None, Some(bias.as_slice())] {
+                    let epilogue = Epilogue { bias, activation: Activation::Relu };
+                    for (at, y) in run(sizes, &a, &b, &epilogue, 2).iter().enumerate() {
+                        let (i, j) = (at / n, at % n);
+                        let shift = bias.map_or(0.0, |bias| f64::from(bias[j]));
+                        let want = (element(&sizes, &a, &b, i, j) + shift).max(0.0);
+                        assert!(
+                            (f64::from(*y) - want).abs() < 1e-3,
+                            "{sizes:?} at {at}: {y} {want}"
+                        );
+                    }
                 }
             }
         }
@@ -226,12 +323,8 @@ mod tests {
     #[test]
     fn the_number_of_threads_does_not_change_a_bit() {
         let (a, b) = (numbers(64 * 784, 1), numbers(300 * 784, 2));
-        let run = |threads| {
-            let mut out = vec![0.0; 64 * 300];
-            let (a, b) = (Matrix::new(&a, 64, 784), Matrix::new(&b, 300, 784).transposed());
-            product(&Pool::new(threads), &mut out, a, b, Output::Fresh, &Epilogue::default());
-            out
-        };
+        let sizes = Sizes { m: 64, n: 300, k: 784, trans_a: false, trans_b: true };
+        let run = |threads| run(sizes, &a, &b, &Epilogue::default(), threads);
         assert_eq!(run(1), run(2));
         assert_eq!(run(1), run(3));
     }

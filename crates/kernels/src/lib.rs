@@ -11,5 +11,7 @@ pub mod gemm;
 pub mod isa;
 mod lanes;
 pub mod matrix;
+pub mod max_pool;
+mod plane_product;
 pub mod pool;
 pub mod update;

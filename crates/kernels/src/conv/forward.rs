@@ -1,10 +1,10 @@
 //! `y = act(w ∗ x + b)`, sample by sample.
 
 use super::copies::{column_len, im2col, pad};
-use super::plane_product::{Finish, Places, Product, pack, packed_len, plane_product, row_starts};
 use super::{Geometry, Pool};
 use crate::gemm::Activation;
 use crate::lanes::LANES;
+use crate::plane_product::{Finish, Places, Product, pack, packed_len, plane_product, row_starts};
 use crate::pool::Chunks;
 
 /// A convolution, ready to run.

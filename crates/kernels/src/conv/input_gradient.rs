@@ -1,9 +1,9 @@
 //! `dx = wᵀ ∗ dy`: a product into columns of taps, then added back to the pixels they looked at.
 
 use super::copies::{col2im, column_len, unpad};
-use super::plane_product::{Finish, Places, Product, pack, packed_len, plane_product};
 use super::{Geometry, Pool};
 use crate::lanes::LANES;
+use crate::plane_product::{Finish, Places, Product, pack, packed_len, plane_product};
 use crate::pool::Chunks;
 
 /// The gradient of a convolution by its input, ready to run.

@@ -9,15 +9,15 @@
 use crate::lanes::{LANES, Lanes, Portable};
 
 /// Rows of a panel.
-pub(super) const PANEL: usize = 6;
+pub(crate) const PANEL: usize = 6;
 
 /// Elements of a packed matrix.
-pub(super) fn packed_len(rows: usize, terms: usize) -> usize {
+pub(crate) fn packed_len(rows: usize, terms: usize) -> usize {
     rows.div_ceil(PANEL) * terms * PANEL
 }
 
 /// Packs a matrix: `packed[panel][term][row of panel]`, missing rows zero.
-pub(super) fn pack(
+pub(crate) fn pack(
     packed: &mut [f32],
     rows: usize,
     terms: usize,
@@ -35,18 +35,18 @@ pub(super) fn pack(
 
 /// Where vectors of eight pixels are read and written.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     /// Where each vector starts in the input, before the term's offset.
-    pub(super) from: Vec<usize>,
+    pub(crate) from: Vec<usize>,
     /// Where each vector starts in an output row.
-    pub(super) to: Vec<usize>,
+    pub(crate) to: Vec<usize>,
     /// What each term adds to the input's place.
-    pub(super) offsets: Vec<usize>,
+    pub(crate) offsets: Vec<usize>,
 }
 
 impl Places {
     /// A plane read from front to back; the last vector overlaps the one before. Needs `pixels >= 8`.
-    pub(super) fn flat(pixels: usize, plane: usize, terms: usize) -> Self {
+    pub(crate) fn flat(pixels: usize, plane: usize, terms: usize) -> Self {
         let starts: Vec<usize> = row_starts(pixels).collect();
         Self { from: starts.clone(), to: starts, offsets: (0..terms).map(|k| k * plane).collect() }
     }
@@ -61,33 +61,33 @@ impl Places {
 }
 
 /// Starts of vectors that cover `0..pixels`, the last one moved back to end with it.
-pub(super) fn row_starts(pixels: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn row_starts(pixels: usize) -> impl Iterator<Item = usize> {
     (0..pixels).step_by(LANES).map(move |start| start.min(pixels - LANES))
 }
 
 /// What a product does with its sums.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Finish<'a> {
+pub(crate) struct Finish<'a> {
     /// One number per row, added.
-    pub(super) bias: Option<&'a [f32]>,
+    pub(crate) bias: Option<&'a [f32]>,
     /// What no result falls below: 0 for ReLU, −∞ for nothing.
-    pub(super) floor: f32,
+    pub(crate) floor: f32,
 }
 
 /// The packed matrix, its size, and the output's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Product<'a> {
-    pub(super) packed: &'a [f32],
-    pub(super) rows: usize,
-    pub(super) row_stride: usize,
-    pub(super) finish: Finish<'a>,
+pub(crate) struct Product<'a> {
+    pub(crate) packed: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) finish: Finish<'a>,
 }
 
 /// Computes the product into `out`.
 ///
 /// # Panics
 /// If a vector lies outside a slice.
-pub(super) fn plane_product(
+pub(crate) fn plane_product(
     product: &Product<'_>,
     places: &Places,
     input: &[f32],

@@ -1,0 +1,149 @@
+//! Max pooling over planes without padding, and its gradient.
+//!
+//! ```text
+//! y[p]  = max over the window of x
+//! dx[i] = Σ dy[p] over the windows p whose first maximum (row-major) is i
+//! ```
+
+use crate::isa::vectorize;
+use crate::pool::{Chunks, Pool};
+
+/// The numbers of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Samples times channels.
+    pub planes: usize,
+    /// Input height and width.
+    pub input: [usize; 2],
+    /// Output height and width.
+    pub output: [usize; 2],
+    /// Window height and width.
+    pub kernel: [usize; 2],
+    /// Steps between windows, down and right.
+    pub stride: [usize; 2],
+}
+
+/// Planes of a task.
+const PLANES: usize = 8;
+
+impl Geometry {
+    fn sizes(&self) -> (usize, usize) {
+        (self.input[0] * self.input[1], self.output[0] * self.output[1])
+    }
+
+    fn is_pairs(&self) -> bool {
+        self.kernel == [2, 2] && self.stride == [2, 2]
+    }
+}
+
+/// `y = maxpool(x)`.
+///
+/// # Panics
+/// If a slice does not fill its shape.
+pub fn forward(pool: &Pool, g: &Geometry, x: &[f32], y: &mut [f32]) {
+    let (inputs, outputs) = g.sizes();
+    assert_eq!(x.len(), g.planes * inputs, "the input fills its shape");
+    assert_eq!(y.len(), g.planes * outputs, "the output fills its shape");
+    let tasks = g.planes.div_ceil(PLANES);
+    pool.for_each(tasks, Chunks::new(y, PLANES * outputs), |task, y| {
+        let x = &x[task * PLANES * inputs..];
+        vectorize(|| {
+            for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)) {
+                if g.is_pairs() { forward_pairs(g, x, y) } else { forward_plane(g, x, y) }
+            }
+        });
+    });
+}
+
+#[inline(always)]
+fn forward_pairs(g: &Geometry, x: &[f32], y: &mut [f32]) {
+    for (oy, y) in y.chunks_exact_mut(g.output[1]).enumerate() {
+        let above = &x[2 * oy * g.input[1]..][..g.input[1]];
+        let below = &x[(2 * oy + 1) * g.input[1]..][..g.input[1]];
+        for ((y, a), b) in y.iter_mut().zip(above.chunks_exact(2)).zip(below.chunks_exact(2)) {
+            *y = a[0].max(a[1]).max(b[0].max(b[1]));
+        }
+    }
+}
+
+#[inline(always)]
+fn forward_plane(g: &Geometry, x: &[f32], y: &mut [f32]) {
+    for (p, y) in y.iter_mut().enumerate() {
+        *y = x[first_maximum(g, x, p)];
+    }
+}
+
+/// Where the first maximum of window `p` lies.
+#[inline(always)]
+fn first_maximum(g: &Geometry, x: &[f32], p: usize) -> usize {
+    let (oy, ox) = (p / g.output[1], p % g.output[1]);
+    let corner = oy * g.stride[0] * g.input[1] + ox * g.stride[1];
+    let mut best = corner;
+    for ky in 0..g.kernel[0] {
+        for kx in 0..g.kernel[1] {
+            let at = corner + ky * g.input[1] + kx;
+            if x[at] > x[best] {
+                best = at;
+            }
+        }
+    }
+    best
+}
+
+/// `dx` from `(dy, x, y)`.
+///
+/// # Panics
+/// If a slice does not fill its shape.
+pub fn gradient(pool: &Pool, g: &Geometry, (dy, x, y): (&[f32], &[f32], &[f32]), dx: &mut [f32]) {
+    let (inputs, outputs) = g.sizes();
+    assert!(x.len() == g.planes * inputs && dx.len() == x.len(), "the input fills its shape");
+    assert!(dy.len() == g.planes * outputs && y.len() == dy.len(), "the output fills its shape");
+    let tasks = g.planes.div_ceil(PLANES);
+    pool.for_each(tasks, Chunks::new(dx, PLANES * inputs), |task, dx| {
+        let (from, to) = (task * PLANES * inputs, task * PLANES * outputs);
+        vectorize(|| {
+            let planes = x[from..].chunks_exact(inputs).zip(dx.chunks_exact_mut(inputs));
+            let windows = dy[to..].chunks_exact(outputs).zip(y[to..].chunks_exact(outputs));
+            for ((x, dx), (dy, y)) in planes.zip(windows) {
+                if g.is_pairs() {
+                    gradient_pairs(g, (dy, x, y), dx);
+                } else {
+                    gradient_plane(g, (dy, x), dx);
+                }
+            }
+        });
+    });
+}
+
+#[inline(always)]
+fn gradient_pairs(g: &Geometry, (dy, x, y): (&[f32], &[f32], &[f32]), dx: &mut [f32]) {
+    let width = g.input[1];
+    // What no window covers, in odd sizes.
+    dx[2 * g.output[0] * width..].fill(0.0);
+    for oy in 0..g.output[0] {
+        let (above, below) = x[2 * oy * width..][..2 * width].split_at(width);
+        let (to_above, to_below) = dx[2 * oy * width..][..2 * width].split_at_mut(width);
+        if !width.is_multiple_of(2) {
+            (to_above[width - 1], to_below[width - 1]) = (0.0, 0.0);
+        }
+        let row = oy * g.output[1]..(oy + 1) * g.output[1];
+        let inputs = above.chunks_exact(2).zip(below.chunks_exact(2));
+        let gradients = to_above.chunks_exact_mut(2).zip(to_below.chunks_exact_mut(2));
+        let windows = dy[row.clone()].iter().zip(&y[row]);
+        for (((a, b), (da, db)), (&dy, &y)) in inputs.zip(gradients).zip(windows) {
+            let hit = [a[0] == y, a[1] == y, b[0] == y];
+            da[0] = if hit[0] { dy } else { 0.0 };
+            da[1] = if hit[1] && !hit[0] { dy } else { 0.0 };
+            db[0] = if hit[2] && !hit[0] && !hit[1] { dy } else { 0.0 };
+            db[1] = if hit[0] || hit[1] || hit[2] { 0.0 } else { dy };
+        }
+    }
+}
+
+#[inline(always)]
+fn gradient_plane(g: &Geometry, (dy, x): (&[f32], &[f32]), dx: &mut [f32]) {
+    dx.fill(0.0);
+    for (p, dy) in dy.iter().enumerate() {
+        dx[first_maximum(g, x, p)] += dy;
+    }
+}

@@ -1,0 +1,206 @@
+//! From a graph to steps: what is needed, what melts into what, where every value lives.
+//!
+//! Not here: running the steps (`program`), the sharing of buffers (`memory`), kernels (`op`).
+
+use crate::fuse::{absorbed, is_view, shown};
+use crate::kernel::{Kernel, Site};
+use crate::memory::{Life, lay_out};
+use crate::program::{Place, Program, Step};
+use crate::{Error, Result, op};
+use hoyer_graph::{Bindings, DType, Graph, NodeId, Source, ValueId, bound, elements};
+use hoyer_kernels::gemm::Activation;
+use hoyer_kernels::pool::Pool;
+use std::sync::Arc;
+
+/// The state of a compilation.
+pub(crate) struct Compiler<'a> {
+    graph: &'a Graph,
+    shapes: Vec<Vec<usize>>,
+    needed: Vec<bool>,
+    absorbed: Vec<Option<NodeId>>,
+    kept: Vec<ValueId>,
+}
+
+/// A node that becomes a step, and the values that the step writes.
+struct Scheduled {
+    node: NodeId,
+    writes: Vec<ValueId>,
+    activation: Activation,
+}
+
+/// The values that need memory, and which of them each value of the graph is.
+struct Lives {
+    list: Vec<Life>,
+    of: Vec<Option<usize>>,
+    /// For every step: the input computed in place.
+    in_place: Vec<Option<usize>>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(graph: &'a Graph, sizes: &Bindings, outputs: &[ValueId]) -> Result<Self> {
+        let shapes = (0..graph.values.len()).map(|i| bound(graph, ValueId(i), sizes));
+        let shapes: Vec<Vec<usize>> = shapes.collect::<Result<_, _>>()?;
+        for (value, shape) in graph.values.iter().zip(&shapes) {
+            if elements(shape).is_none_or(|n| n > isize::MAX as usize / 8) {
+                let value = value.name.clone();
+                return Err(Error::TooLarge { value, shape: shape.clone() });
+            }
+        }
+        let updated = graph.updates.iter().map(|update| update.value);
+        let kept: Vec<ValueId> = outputs.iter().copied().chain(updated).collect();
+        let needed = needed(graph, &kept);
+        Ok(Self { graph, shapes, needed, absorbed: absorbed(graph, &kept), kept })
+    }
+
+    pub(crate) fn program(self, pool: &Arc<Pool>) -> Program {
+        let schedule = self.schedule();
+        let lives = self.lives(&schedule);
+        let layout = lay_out(&lives.list);
+        let mut integers = Vec::new();
+        let places = self.places(&lives, &layout.buffer, &mut integers);
+        let (mut steps, mut scratch) = (Vec::new(), 0);
+        for (scheduled, &in_place) in schedule.iter().zip(&lives.in_place) {
+            let kernel = self.kernel(scheduled);
+            scratch = scratch.max(kernel.scratch_len(pool.threads()));
+            let place = |id: &ValueId| places[id.0].expect("a step reads and writes placed values");
+            let inputs = self.graph.node(scheduled.node).inputs.iter().map(place).collect();
+            let outputs = scheduled.writes.iter().map(place).collect();
+            steps.push(Step { kernel, inputs, outputs, in_place });
+        }
+        let updates = self.graph.updates.iter().map(|update| {
+            (update.param, places[update.value.0].expect("updates are kept, so they are placed"))
+        });
+        Program {
+            pool: Arc::clone(pool),
+            steps,
+            updates: updates.collect(),
+            buffers: layout.sizes.iter().map(|&len| vec![0.0; len]).collect(),
+            integers,
+            places,
+            scratch: vec![0.0; scratch],
+        }
+    }
+
+    fn len(&self, id: ValueId) -> usize {
+        elements(&self.shapes[id.0]).expect("checked when the compilation began")
+    }
+
+    /// The nodes that become steps, in order.
+    fn schedule(&self) -> Vec<Scheduled> {
+        let mut melted = vec![false; self.graph.nodes.len()];
+        let mut steps = Vec::new();
+        for (i, node) in self.graph.nodes.iter().enumerate() {
+            let wanted = node.outputs.iter().any(|id| self.needed[id.0]);
+            if melted[i] || is_view(&node.op) || !wanted {
+                continue;
+            }
+            let (writes, activation) = match self.absorbed[i] {
+                Some(relu) => {
+                    melted[relu.0] = true;
+                    (self.graph.node(relu).outputs.clone(), Activation::Relu)
+                }
+                None => (node.outputs.clone(), Activation::None),
+            };
+            steps.push(Scheduled { node: NodeId(i), writes, activation });
+        }
+        steps
+    }
+
+    /// The last step that reads each value (steps count from 1); views are reads of what they show.
+    fn last_reads(&self, schedule: &[Scheduled]) -> Vec<usize> {
+        let mut last = vec![0; self.graph.values.len()];
+        for (i, scheduled) in schedule.iter().enumerate() {
+            for &input in &self.graph.node(scheduled.node).inputs {
+                last[shown(self.graph, input).0] = i + 1;
+            }
+        }
+        for &id in &self.kept {
+            last[shown(self.graph, id).0] = usize::MAX;
+        }
+        last
+    }
+
+    fn lives(&self, schedule: &[Scheduled]) -> Lives {
+        let last = self.last_reads(schedule);
+        let of = vec![None; self.graph.values.len()];
+        let mut lives = Lives { list: Vec::new(), of, in_place: Vec::new() };
+        let add = |lives: &mut Lives, id: ValueId, born: usize, takes_over: Option<usize>| {
+            lives.of[id.0] = Some(lives.list.len());
+            let dies = last[id.0].max(born);
+            lives.list.push(Life { len: self.len(id), born, dies, takes_over });
+        };
+        for &id in &self.graph.inputs {
+            if self.graph.value(id).kind.dtype == DType::F32 {
+                add(&mut lives, id, 0, None);
+            }
+        }
+        for (i, scheduled) in schedule.iter().enumerate() {
+            let in_place = self.in_place_input(scheduled, i + 1, &last);
+            let taken =
+                in_place.map(|n| shown(self.graph, self.graph.node(scheduled.node).inputs[n]));
+            let mut over = taken.and_then(|id| lives.of[id.0]);
+            for &id in &scheduled.writes {
+                add(&mut lives, id, i + 1, over.take());
+            }
+            lives.in_place.push(in_place);
+        }
+        lives
+    }
+
+    /// An input whose memory the first output may take over: it dies here and nobody else shows it.
+    fn in_place_input(&self, scheduled: &Scheduled, step: usize, last: &[usize]) -> Option<usize> {
+        let node = self.graph.node(scheduled.node);
+        let roots: Vec<ValueId> = node.inputs.iter().map(|id| shown(self.graph, *id)).collect();
+        let fits = |&n: &usize| {
+            let root = roots[n];
+            last[root.0] == step
+                && matches!(self.graph.value(root).source, Source::Node(..))
+                && self.len(root) == self.len(scheduled.writes[0])
+                && roots.iter().filter(|other| **other == root).count() == 1
+        };
+        op::in_place(&node.op).iter().copied().filter(|&n| n < roots.len()).find(fits)
+    }
+
+    fn places(
+        &self,
+        lives: &Lives,
+        buffers: &[usize],
+        integers: &mut Vec<Vec<i64>>,
+    ) -> Vec<Option<Place>> {
+        let mut roots = vec![None; self.graph.values.len()];
+        for (i, value) in self.graph.values.iter().enumerate() {
+            roots[i] = match (value.source, lives.of[i]) {
+                (Source::Param(param), _) => Some(Place::Param { index: param.0 }),
+                (Source::Input, _) if value.kind.dtype == DType::I64 => {
+                    integers.push(vec![0; self.len(ValueId(i))]);
+                    Some(Place::Integers { index: integers.len() - 1 })
+                }
+                (_, life) => life
+                    .map(|life| Place::Buffer { index: buffers[life], len: self.len(ValueId(i)) }),
+            };
+        }
+        (0..roots.len()).map(|i| roots[shown(self.graph, ValueId(i)).0]).collect()
+    }
+
+    fn kernel(&self, scheduled: &Scheduled) -> Box<dyn Kernel> {
+        let node = self.graph.node(scheduled.node);
+        let shapes = |ids: &[ValueId]| -> Vec<Vec<usize>> {
+            ids.iter().map(|id| self.shapes[id.0].clone()).collect()
+        };
+        let (inputs, outputs) = (shapes(&node.inputs), shapes(&scheduled.writes));
+        let activation = scheduled.activation;
+        op::kernel(&Site { node, inputs: &inputs, outputs: &outputs, activation })
+    }
+}
+
+/// The values that `kept` depend on.
+fn needed(graph: &Graph, kept: &[ValueId]) -> Vec<bool> {
+    let mut needed = vec![false; graph.values.len()];
+    kept.iter().for_each(|id| needed[id.0] = true);
+    for node in graph.nodes.iter().rev() {
+        if node.outputs.iter().any(|id| needed[id.0]) {
+            node.inputs.iter().for_each(|id| needed[id.0] = true);
+        }
+    }
+    needed
+}

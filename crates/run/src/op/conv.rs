@@ -1,0 +1,94 @@
+//! Convolutions over one or two spatial axes, and their gradients.
+
+use crate::kernel::{Call, Kernel, Site};
+use hoyer_graph::Conv;
+use hoyer_kernels::conv::{self, Geometry, Layer};
+use hoyer_kernels::gemm::Activation;
+
+struct Forward {
+    kernel: conv::Forward,
+    activation: Activation,
+}
+
+struct InputGradient(conv::InputGradient);
+
+struct WeightGradient(conv::WeightGradient);
+
+pub(crate) fn forward(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    let g = geometry(op, &site.inputs[0], &site.outputs[0])?;
+    Some(Box::new(Forward { kernel: conv::Forward::new(g), activation: site.activation }))
+}
+
+pub(crate) fn input_gradient(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    let g = geometry(op, &site.outputs[0], &site.inputs[0])?;
+    Some(Box::new(InputGradient(conv::InputGradient::new(g))))
+}
+
+pub(crate) fn weight_gradient(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    let g = geometry(op, &site.inputs[1], &site.inputs[0])?;
+    Some(Box::new(WeightGradient(conv::WeightGradient::new(g))))
+}
+
+/// The convolution's numbers, one spatial axis seen as two; `None` for three and more, or empty ones.
+fn geometry(op: &Conv, x: &[usize], y: &[usize]) -> Option<Geometry> {
+    let window = &op.window;
+    let rank = window.kernel_shape.len();
+    if !(1..=2).contains(&rank) || x.contains(&0) || y.contains(&0) {
+        return None;
+    }
+    let pair = |list: &[usize], missing: usize| match *list {
+        [one] => [missing, one],
+        _ => [list[0], list[1]],
+    };
+    Some(Geometry {
+        batch: x[0],
+        channels_in: x[1],
+        channels_out: y[1],
+        groups: op.group,
+        input: pair(&x[2..], 1),
+        output: pair(&y[2..], 1),
+        kernel: pair(&window.kernel_shape, 1),
+        stride: pair(&window.strides, 1),
+        dilation: pair(&window.dilations, 1),
+        pad_begin: pair(&window.pads[..rank], 0),
+        pad_end: pair(&window.pads[rank..], 0),
+    })
+}
+
+impl Kernel for Forward {
+    fn scratch_len(&self, threads: usize) -> usize {
+        self.kernel.scratch_len(threads)
+    }
+
+    fn run(&self, call: &mut Call<'_, '_>) {
+        let x = call.input(0);
+        let bias = (call.inputs.len() == 3).then(|| call.input(2));
+        let layer = Layer { w: call.input(1), bias, activation: self.activation };
+        let scratch = &mut call.scratch[..self.kernel.scratch_len(call.pool.threads())];
+        self.kernel.run(call.pool, x, &layer, call.outputs[0], scratch);
+    }
+}
+
+impl Kernel for InputGradient {
+    fn scratch_len(&self, threads: usize) -> usize {
+        self.0.scratch_len(threads)
+    }
+
+    fn run(&self, call: &mut Call<'_, '_>) {
+        let (dy, w) = (call.input(0), call.input(1));
+        let scratch = &mut call.scratch[..self.0.scratch_len(call.pool.threads())];
+        self.0.run(call.pool, dy, w, call.outputs[0], scratch);
+    }
+}
+
+impl Kernel for WeightGradient {
+    fn scratch_len(&self, threads: usize) -> usize {
+        self.0.scratch_len(threads)
+    }
+
+    fn run(&self, call: &mut Call<'_, '_>) {
+        let (dy, x) = (call.input(0), call.input(1));
+        let scratch = &mut call.scratch[..self.0.scratch_len(call.pool.threads())];
+        self.0.run(call.pool, dy, x, call.outputs[0], scratch);
+    }
+}

@@ -1,0 +1,36 @@
+//! The linear layer.
+
+use crate::kernel::{Call, Kernel, Site};
+use hoyer_graph::Gemm;
+use hoyer_kernels::gemm::{self, Activation, Epilogue, Sizes};
+
+struct Product {
+    kernel: gemm::Gemm,
+    activation: Activation,
+}
+
+/// Takes plain products, with a bias per column or none.
+pub(crate) fn kernel(op: &Gemm, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    let (m, n) = (site.outputs[0][0], site.outputs[0][1]);
+    let bias_fits = site.inputs.get(2).is_none_or(|c| c.as_slice() == [n]);
+    let plain = op.alpha == 1.0 && (site.inputs.len() == 2 || op.beta == 1.0) && bias_fits;
+    plain.then(|| {
+        let k = site.inputs[0][usize::from(!op.trans_a)];
+        let sizes = Sizes { m, n, k, trans_a: op.trans_a, trans_b: op.trans_b };
+        let kernel = Product { kernel: gemm::Gemm::new(sizes), activation: site.activation };
+        Box::new(kernel) as Box<dyn Kernel>
+    })
+}
+
+impl Kernel for Product {
+    fn scratch_len(&self, _: usize) -> usize {
+        self.kernel.scratch_len()
+    }
+
+    fn run(&self, call: &mut Call<'_, '_>) {
+        let bias = (call.inputs.len() == 3).then(|| call.input(2));
+        let epilogue = Epilogue { bias, activation: self.activation };
+        let operands = (call.input(0), call.input(1));
+        self.kernel.run(call.pool, operands, call.outputs[0], &epilogue, call.scratch);
+    }
+}

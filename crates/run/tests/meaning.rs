@@ -1,0 +1,213 @@
+//! Programs compute what the graph means: every op against its f64 definition, and whole training graphs.
+
+use hoyer_graph::check::Numbers;
+use hoyer_graph::*;
+use hoyer_kernels::pool::Pool;
+use hoyer_run::Program;
+use std::sync::Arc;
+
+/// Compares `wanted` of the program with the graph's own evaluation, after two runs (buffers are reused).
+fn compare(graph: &Graph, inputs: &[Array], wanted: &[ValueId], threads: usize) {
+    let mut graph = graph.clone();
+    let want = evaluate(&graph, inputs, wanted, 3).unwrap();
+    let mut program =
+        Program::compile(&graph, &sizes(&graph, inputs), wanted, &Arc::new(Pool::new(threads)))
+            .unwrap();
+    for _ in 0..2 {
+        let mut params = graph.params.clone();
+        for (id, array) in graph.inputs.iter().zip(inputs) {
+            match graph.value(*id).kind.dtype {
+                DType::F32 => {
+                    let to = program.input_mut(*id).iter_mut();
+                    to.zip(&array.data).for_each(|(to, x)| *to = *x as f32);
+                }
+                DType::I64 => {
+                    let to = program.labels_mut(*id).iter_mut();
+                    to.zip(&array.data).for_each(|(to, x)| *to = *x as i64);
+                }
+            }
+        }
+        program.run(&mut params, 3);
+        for (id, want) in wanted.iter().zip(&want) {
+            let got = program.value(*id);
+            assert_eq!(got.len(), want.data.len());
+            for (i, (got, want)) in got.iter().zip(&want.data).enumerate() {
+                let gap = (f64::from(*got) - want).abs() / want.abs().max(1.0);
+                assert!(gap < 2e-4, "`{}` at {i}: {got}, need {want}", graph.value(*id).name);
+            }
+        }
+    }
+    graph.params.clear();
+}
+
+fn sizes(graph: &Graph, inputs: &[Array]) -> Bindings {
+    let mut sizes = Bindings::new();
+    for (id, array) in graph.inputs.iter().zip(inputs) {
+        for (dim, &size) in graph.value(*id).kind.shape.0.iter().zip(&array.shape) {
+            if dim.fixed().is_none() {
+                sizes.insert(dim.to_string(), size);
+            }
+        }
+    }
+    sizes
+}
+
+/// Runs one op over inputs of these types, with every output and every gradient.
+fn op(op: impl Into<Op>, kinds: &[Type]) {
+    let op = op.into();
+    let mut numbers = Numbers(5);
+    let mut g = Graph::new("op");
+    let (mut arguments, mut given, mut wrt) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, kind) in kinds.iter().enumerate() {
+        let shape = kind.shape.fixed().unwrap();
+        let name = format!("x{i}");
+        let tensor = numbers.tensor(&shape);
+        if kind.dtype == DType::I64 {
+            given.push(Array::from_fn(&shape, |_| numbers.index(3) as f64));
+            arguments.push(g.input(&name, kind.clone()));
+        } else if i == 0 {
+            // Goes through a node, so that it may be computed in place.
+            let x = g.param(&name, Role::Weight, tensor).unwrap();
+            wrt.push(x);
+            arguments.push(g.add("neg", Neg, &[x]).unwrap());
+        } else {
+            wrt.push(g.param(&name, Role::Weight, tensor).unwrap());
+            arguments.push(wrt[wrt.len() - 1]);
+        }
+    }
+    let outputs = g.add_all("op", op, &arguments).unwrap();
+    let y = g.add("relu", Relu, &[outputs[0]]).unwrap();
+    let shape = g.value(y).kind.shape.fixed().unwrap();
+    let weighting = g.param("weighting", Role::Constant, numbers.tensor(&shape)).unwrap();
+    let weighted = g.add("weighted", Mul, &[y, weighting]).unwrap();
+    let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[weighted]).unwrap();
+    let gradients = gradient(&mut g, loss, &wrt).unwrap();
+    let wanted: Vec<ValueId> = gradients.into_iter().chain([y, loss]).collect();
+    compare(&g, &given, &wanted, 1);
+    compare(&g, &given, &wanted, 2);
+}
+
+fn t<const N: usize>(shape: [usize; N]) -> Type {
+    Type::f32(shape)
+}
+
+#[test]
+fn arithmetic_computes_its_meaning() {
+    for (a, b) in [(t([3, 5]), t([3, 5])), (t([3, 5]), t([5])), (t([3, 5]), t([3, 1]))] {
+        op(Add, &[a.clone(), b.clone()]);
+        op(Sub, &[a.clone(), b.clone()]);
+        op(Mul, &[a.clone(), b.clone()]);
+        op(Div, &[a, b]);
+    }
+    op(Mul, &[t([70, 300]), t([70, 300])]);
+    op(Mul, &[t([7, 3]), Type::f32(Shape::scalar())]);
+}
+
+#[test]
+fn products_compute_their_meaning() {
+    op(Gemm::linear(), &[t([9, 33]), t([7, 33]), t([7])]);
+    op(Gemm::transposed(true, false), &[t([33, 9]), t([33, 7])]);
+    op(Gemm { alpha: 0.5, ..Gemm::linear() }, &[t([9, 33]), t([7, 33]), t([7])]);
+    op(MatMul, &[t([2, 3, 4]), t([4, 5])]);
+}
+
+#[test]
+fn convolutions_compute_their_meaning() {
+    let conv = |window: Window, group: usize| Conv { window, group };
+    op(conv(Window::new(&[5, 5]), 1), &[t([3, 2, 13, 14]), t([7, 2, 5, 5]), t([7])]);
+    op(conv(Window::square(3, 2, 1), 1), &[t([2, 3, 9, 8]), t([4, 3, 3, 3])]);
+    op(conv(Window::square(3, 1, 1), 4), &[t([2, 4, 9, 8]), t([4, 1, 3, 3]), t([4])]);
+    op(conv(Window::new(&[3]), 1), &[t([2, 3, 11]), t([4, 3, 3]), t([4])]);
+}
+
+#[test]
+fn pools_compute_their_meaning() {
+    op(MaxPool::new(Window { strides: vec![2, 2], ..Window::new(&[2, 2]) }), &[t([2, 3, 8, 10])]);
+    op(MaxPool::new(Window { strides: vec![2, 2], ..Window::new(&[2, 2]) }), &[t([2, 3, 7, 5])]);
+    op(MaxPool::new(Window::square(3, 2, 1)), &[t([2, 3, 7, 5])]);
+    op(MaxPool::new(Window { strides: vec![2, 1], ..Window::new(&[3, 2]) }), &[t([2, 3, 7, 5])]);
+    op(GlobalAveragePool, &[t([2, 3, 7, 5])]);
+}
+
+#[test]
+fn softmaxes_and_losses_compute_their_meaning() {
+    op(Softmax { axis: -1 }, &[t([4, 10])]);
+    op(LogSoftmax { axis: 1 }, &[t([4, 10])]);
+    op(Softmax { axis: 0 }, &[t([4, 10])]);
+    op(SoftmaxCrossEntropyLoss, &[t([4, 10]), Type::i64([4])]);
+}
+
+#[test]
+fn sums_and_shapes_compute_their_meaning() {
+    for axes in [vec![], vec![0], vec![1], vec![0, 2], vec![1, 2], vec![0, 2, 3], vec![2]] {
+        let rank = if axes.contains(&3) { 4 } else { 3 };
+        let kind = if rank == 4 { t([3, 4, 5, 2]) } else { t([3, 4, 5]) };
+        op(ReduceSum { axes, keepdims: false }, &[kind]);
+    }
+    op(Flatten { axis: 1 }, &[t([3, 4, 5])]);
+    op(Transpose { perm: vec![1, 0, 2] }, &[t([3, 4, 5])]);
+    op(Dropout { ratio: 0.3, seed: 9, training: true }, &[t([3, 40])]);
+}
+
+/// A small LeNet with its loss and all gradients.
+fn lenet(g: &mut Graph) -> Vec<ValueId> {
+    let mut numbers = Numbers(3);
+    let mut p = |g: &mut Graph, name: &str, shape: &[usize]| {
+        let mut tensor = numbers.tensor(shape);
+        tensor.data_mut().iter_mut().for_each(|x| *x *= 0.2);
+        g.param(name, Role::Weight, tensor).unwrap()
+    };
+    let batch = || Dim::symbol("batch");
+    let x = g.input("x", Type::f32(Shape(vec![batch(), 1.into(), 16.into(), 16.into()])));
+    let labels = g.input("labels", Type::i64(Shape(vec![batch()])));
+    let (w1, b1) = (p(g, "w1", &[6, 1, 5, 5]), p(g, "b1", &[6]));
+    let (w2, b2) = (p(g, "w2", &[9, 6, 3, 3]), p(g, "b2", &[9]));
+    let (w3, b3) = (p(g, "w3", &[5, 36]), p(g, "b3", &[5]));
+    let pool = || MaxPool::new(Window { strides: vec![2, 2], ..Window::new(&[2, 2]) });
+    let y = g.add("conv1", Conv::new(Window::new(&[5, 5])), &[x, w1, b1]).unwrap();
+    let y = g.add("relu1", Relu, &[y]).unwrap();
+    let y = g.add("pool1", pool(), &[y]).unwrap();
+    let y = g.add("conv2", Conv::new(Window::new(&[3, 3])), &[y, w2, b2]).unwrap();
+    let y = g.add("relu2", Relu, &[y]).unwrap();
+    let y = g.add("pool2", pool(), &[y]).unwrap();
+    let y = g.add("flatten", Flatten { axis: 1 }, &[y]).unwrap();
+    let y = g.add("fc", Gemm::linear(), &[y, w3, b3]).unwrap();
+    let loss = g.add("loss", SoftmaxCrossEntropyLoss, &[y, labels]).unwrap();
+    let mut wanted = gradient(g, loss, &[w1, b1, w2, b2, w3, b3]).unwrap();
+    wanted.extend([loss, y]);
+    wanted
+}
+
+fn lenet_inputs(batch: usize) -> [Array; 2] {
+    let mut numbers = Numbers(11);
+    let x = Array::from_fn(&[batch, 1, 16, 16], |_| numbers.number());
+    [x, Array::from_fn(&[batch], |i| (i % 5) as f64)]
+}
+
+#[test]
+fn a_whole_training_step_computes_its_meaning() {
+    let mut g = Graph::new("lenet");
+    let wanted = lenet(&mut g);
+    for batch in [1, 7, 20] {
+        compare(&g, &lenet_inputs(batch), &wanted, 2);
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let mut g = Graph::new("lenet");
+    let wanted = lenet(&mut g);
+    let inputs = lenet_inputs(33);
+    let run = |threads: usize| -> Vec<Vec<u32>> {
+        let pool = Arc::new(Pool::new(threads));
+        let mut program = Program::compile(&g, &sizes(&g, &inputs), &wanted, &pool).unwrap();
+        let x: Vec<f32> = inputs[0].data.iter().map(|&x| x as f32).collect();
+        program.input_mut(g.inputs[0]).copy_from_slice(&x);
+        let labels: Vec<i64> = inputs[1].data.iter().map(|&x| x as i64).collect();
+        program.labels_mut(g.inputs[1]).copy_from_slice(&labels);
+        program.run(&mut g.params.clone(), 0);
+        wanted.iter().map(|id| program.value(*id).iter().map(|x| x.to_bits()).collect()).collect()
+    };
+    assert_eq!(run(1), run(2));
+    assert_eq!(run(1), run(3));
+}
