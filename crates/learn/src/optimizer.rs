@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`Optimizer::step`] cuts all tensors into [`Job`]s and hands them to the caller, who runs them
-//! in any order on any thread.
+//! in any order on any thread: [`on`] a pool, or [`one_by_one`].
 //!
 //! Invariants: the result does not depend on how the jobs are run; a masked weight is 0 and so is
 //! its state; saved and restored, a run goes on as if never stopped, to the bit, for the sums are
@@ -37,7 +37,7 @@ mod tracker;
 pub use adam::{AdamConfig, AdamWConfig};
 pub use decay::Decay;
 use job::emptied;
-pub use job::{Job, one_by_one};
+pub use job::{Job, on, one_by_one};
 pub use method::{Config, Method};
 pub use rmsprop::RmsPropConfig;
 pub use sgd::SgdConfig;
@@ -140,7 +140,7 @@ impl Optimizer {
         Self { method, steps: 0, slots, spare: Vec::new() }
     }
 
-    /// Takes one step: `run` must run every job once.
+    /// Takes one step: `run` must run every job; see [`on`] and [`one_by_one`].
     ///
     /// # Errors
     /// - [`Error::Length`] if tensors or their slices do not fit the parameters

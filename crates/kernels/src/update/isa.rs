@@ -61,9 +61,12 @@ impl Isa {
         Self::ALL.iter().copied().filter(|isa| isa.is_here())
     }
 
-    /// The widest that this processor can run.
+    /// The widest that this processor can run, or portable code where `crate::isa` was told so.
     #[inline]
     pub(super) fn best() -> Self {
+        if crate::isa::isa() == crate::isa::Isa::Portable {
+            return Self::Portable;
+        }
         Self::here().next_back().expect("portable code runs everywhere")
     }
 

@@ -1,5 +1,6 @@
 //! A piece of a step that any thread can do.
 
+use hoyer_kernels::pool::{Chunks, Pool};
 use hoyer_kernels::update::{self, Chunk, Rule, Sums, Term};
 
 /// The update of one chunk of one tensor.
@@ -38,6 +39,27 @@ impl<'a> Job<'a> {
 /// Runs all jobs here and now.
 pub fn one_by_one(jobs: &mut [Job<'_>]) {
     jobs.iter_mut().for_each(Job::run);
+}
+
+/// Runs the jobs of a step on all threads of a pool.
+///
+/// # Example
+/// ```
+/// use hoyer_graph::Role;
+/// use hoyer_kernels::pool::Pool;
+/// use hoyer_learn::optimizer::{Config, Optimizer, Pace, Parameter, Tensor, on};
+/// use hoyer_learn::penalty::View;
+///
+/// let layer = Parameter { view: View::of(&[2, 2]), role: Role::Weight, penalty: None };
+/// let mut adam = Optimizer::new(Config::default().build()?, &[layer]);
+/// let (pool, mut weights) = (Pool::new(2), vec![0.5; 4]);
+/// let layer = Tensor { weights: &mut weights, gradient: &[1.0, -1.0, 0.0, 0.0], mask: None };
+/// adam.step(Pace { lr: 0.25, lambda: 0.0, gradient_scale: 1.0 }, [layer], on(&pool))?;
+/// assert_eq!(weights, [0.25, 0.75, 0.5, 0.5]);
+/// # Ok::<(), hoyer_learn::Error>(())
+/// ```
+pub fn on(pool: &Pool) -> impl FnOnce(&mut [Job<'_>]) {
+    |jobs| pool.for_each(jobs.len(), Chunks::new(jobs, 1), |_, job| job[0].run())
 }
 
 /// An empty list with the memory of `jobs`.

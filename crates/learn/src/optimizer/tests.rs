@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use hoyer_kernels::pool::Pool;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -166,13 +167,15 @@ fn scattered(jobs: &mut [Job<'_>]) {
 #[test]
 fn the_threads_that_run_the_jobs_do_not_matter_to_the_bit() {
     for (method, penalty) in pairs() {
-        let [a, b] = [one_by_one as fn(&mut [Job<'_>]), scattered].map(|run| {
+        let pooled = |jobs: &mut [Job<'_>]| on(&Pool::new(2))(jobs);
+        let runs: [fn(&mut [Job<'_>]); 3] = [one_by_one, scattered, pooled];
+        let [a, b, c] = runs.map(|run| {
             let mut network = Network::new(penalty, false);
             let mut optimizer = Optimizer::new(method, &network.parameters);
             (0..4).for_each(|_| network.step(&mut optimizer, run));
             (network.weights, optimizer.state(), optimizer.penalty().to_bits())
         });
-        assert!(a == b, "{method:?} {penalty:?}");
+        assert!(a == b && b == c, "{method:?} {penalty:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use hoyer_kernels::update::{self, Block, CHUNK, Groups, LANES, Term};
 use crate::penalty::{Factors, Form, Penalty, Sums, View};
 
 /// Most stacks of rows in a tensor: each keeps sums of all columns.
-const MOST_STACKS: usize = 32;
+const MOST_STACKS: usize = 16;
 
 /// What a penalized tensor keeps.
 #[derive(Debug)]
@@ -139,9 +139,9 @@ impl Tracker {
     }
 }
 
-/// Rows in a chunk: about [`CHUNK`] weights, more where that would make too many stacks.
+/// Rows in a chunk: about two [`CHUNK`]s of weights, more where that would make too many stacks.
 fn stack(view: View) -> usize {
-    (CHUNK / view.width().max(1)).max(view.out.div_ceil(MOST_STACKS)).max(1)
+    (2 * CHUNK / view.width().max(1)).max(view.out.div_ceil(MOST_STACKS)).max(1)
 }
 
 /// What is left of a tensor's terms.

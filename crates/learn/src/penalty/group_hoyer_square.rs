@@ -12,7 +12,7 @@
 //! Invariants: `R(c w) = R(w)`, hence `w · ∂R/∂w = 0`; `R` is the number of nonzero outputs plus
 //! that of nonzero inputs where these are of equal norm.
 
-use super::groups::{Norms, fill, members};
+use super::groups::{Norms, members, roots, to_factors};
 use super::{EMPTY_SQUARES, Factors, Form, Penalty, Sums, Weights};
 
 /// `((Σ_o ‖w[o,:,:]‖₂)² + (Σ_i ‖w[:,i,:]‖₂)²) / Σw²`.
@@ -88,9 +88,7 @@ impl Penalty for GroupHoyerSquare {
 
 /// Factors of one side: `2λ (S / (Q n) - S² / Q²)`, 0 for an empty group.
 fn side(factors: &mut Vec<f64>, squares: &[f64], total: f64, lambda: f64) {
-    let empty = EMPTY_SQUARES.sqrt();
-    let sum: f64 = squares.iter().map(|x| x.sqrt()).sum();
+    let sum = roots(factors, squares);
     let share = 2.0 * lambda * sum / total;
-    let fall = share * sum / total;
-    fill(factors, squares, |norm| if norm < empty { 0.0 } else { share / norm - fall });
+    to_factors(factors, share, share * sum / total);
 }

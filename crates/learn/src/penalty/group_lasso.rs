@@ -5,8 +5,8 @@
 //! ∂R/∂w[o,i,t] = w[o,i,t] / ‖w[o,:,:]‖₂ + w[o,i,t] / ‖w[:,i,:]‖₂
 //! ```
 
-use super::groups::{Norms, fill, members};
-use super::{EMPTY_SQUARES, Factors, Form, Penalty, Sums, Weights};
+use super::groups::{Norms, members, roots, to_factors};
+use super::{Factors, Form, Penalty, Sums, Weights};
 
 /// `Σ_o ‖w[o,:,:]‖₂ + Σ_i ‖w[:,i,:]‖₂`.
 ///
@@ -56,9 +56,9 @@ impl Penalty for GroupLasso {
     }
 
     fn factors(&self, sums: &Sums, lambda: f64, factors: &mut Factors) {
-        let empty = EMPTY_SQUARES.sqrt();
-        let factor = |norm: f64| if norm < empty { 0.0 } else { lambda / norm };
-        fill(&mut factors.outputs, &sums.outputs, factor);
-        fill(&mut factors.inputs, &sums.inputs, factor);
+        roots(&mut factors.outputs, &sums.outputs);
+        roots(&mut factors.inputs, &sums.inputs);
+        to_factors(&mut factors.outputs, lambda, 0.0);
+        to_factors(&mut factors.inputs, lambda, 0.0);
     }
 }

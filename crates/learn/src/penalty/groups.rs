@@ -3,7 +3,7 @@
 //! A weight `w[o, i, t]` belongs to two groups: output `o` (a row, a filter) and input `i` (a
 //! column, the same channel of every filter).
 
-use super::Weights;
+use super::{EMPTY_SQUARES, Weights};
 
 /// `‖w‖₂` of every output and of every input.
 pub(super) struct Norms {
@@ -31,10 +31,20 @@ pub(super) fn members(weights: Weights<'_>) -> impl Iterator<Item = (usize, usiz
     weights.data().iter().enumerate().map(place)
 }
 
-/// Sets `factors` to `factor(√squares)` group by group.
-pub(super) fn fill(factors: &mut Vec<f64>, squares: &[f64], factor: impl Fn(f64) -> f64) {
-    factors.resize(squares.len(), 0.0);
-    for (out, square) in factors.iter_mut().zip(squares) {
-        *out = factor(square.sqrt());
+/// Sets `norms` to the roots of `squares` and returns their sum.
+pub(super) fn roots(norms: &mut Vec<f64>, squares: &[f64]) -> f64 {
+    norms.resize(squares.len(), 0.0);
+    for (norm, squares) in norms.iter_mut().zip(squares) {
+        *norm = squares.sqrt();
+    }
+    norms.iter().sum()
+}
+
+/// Turns norms into `share / norm - fall`, or 0 where a group is empty.
+pub(super) fn to_factors(norms: &mut [f64], share: f64, fall: f64) {
+    let empty = EMPTY_SQUARES.sqrt();
+    for norm in norms {
+        let factor = share / *norm - fall;
+        *norm = if *norm < empty { 0.0 } else { factor };
     }
 }
