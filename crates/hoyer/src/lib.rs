@@ -1,8 +1,15 @@
-//! To be written.
+//! Makes neural networks small and proves it: results, reports, and all crates below in one place.
+//!
+//! Not here: the `hoyer` command (`main.rs`, `cmd`).
 #![forbid(unsafe_code)]
 
 pub mod error;
+mod machine;
 pub mod report;
 pub mod result;
 
 pub use error::{Error, Result};
+pub use hoyer_graph as graph;
+pub use hoyer_learn as learn;
+pub use hoyer_run as run;
+pub use hoyer_zoo as zoo;

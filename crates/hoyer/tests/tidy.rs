@@ -99,7 +99,8 @@ fn no_file_is_longer_than_its_idea() {
 
 #[test]
 fn blanks_comments_and_tests_are_not_code() {
-    let text = "//! Doc\n\nuse a;\n    // why\nfn f() {}\n#[cfg(test)]\nmod tests {\nfn g() {}\n}\n";
+    let text =
+        "//! Doc\n\nuse a;\n    // why\nfn f() {}\n#[cfg(test)]\nmod tests {\nfn g() {}\n}\n";
     assert_eq!(code_lines(text), 2);
 }
 
