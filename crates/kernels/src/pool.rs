@@ -78,6 +78,9 @@ struct Sleeper {
 
 impl Pool {
     /// A pool of this many threads, the caller's own among them; 0 counts as 1.
+    ///
+    /// # Panics
+    /// If the system grants no thread.
     pub fn new(threads: usize) -> Self {
         let others = threads.max(1) - 1;
         let shared = Arc::new(Shared {

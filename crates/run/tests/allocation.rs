@@ -1,4 +1,5 @@
 //! A step allocates nothing.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use hoyer_graph::check::Numbers;
 use hoyer_graph::*;

@@ -1,4 +1,5 @@
 //! Programs compute what the graph means: every op against its f64 definition, and whole training graphs.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use hoyer_graph::check::Numbers;
 use hoyer_graph::*;
