@@ -28,6 +28,9 @@ pub enum Error {
          folder of IDX, CIFAR-10 or .npz files"
     )]
     UnknownDataset { name: String, known: String },
+    /// A name that is no model.
+    #[error("no model is called `{name}`; did you mean `{near}`? known are {known}")]
+    UnknownModel { name: String, near: &'static str, known: String },
     /// A known data set that is not, or not wholly, in any of the data folders.
     #[error("data set `{name}` is not in {looked}{found}; get it with `hoyer data fetch {name}`")]
     NotFound { name: String, looked: String, found: String },

@@ -6,6 +6,8 @@
 
 pub mod data;
 mod error;
+pub mod init;
+pub mod model;
 
 pub use data::Dataset;
 pub use error::{Error, Result};
