@@ -1,6 +1,7 @@
 //! Everything that can go wrong in this crate.
 
 use crate::shape::Shape;
+use std::path::PathBuf;
 
 /// The result of every fallible function here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,6 +41,18 @@ pub enum Error {
     /// The bytes of a `.hoyer` file are not what they should be.
     #[error("not a usable .hoyer file: {what}")]
     Container { what: String },
+    /// A graph breaks an invariant; see `container::validate`.
+    #[error("graph `{graph}` is malformed: {what}")]
+    Invalid { graph: String, what: String },
+    /// A file was read, but what is in it cannot be used.
+    #[error("cannot use {}", path.display())]
+    File { path: PathBuf, source: Box<Error> },
+    /// The operating system refused to read; its own words follow in the chain.
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    /// The operating system refused to write, for example because the disk is full.
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
 }
 
 /// Why an op refuses its inputs; the graph adds the node's name.

@@ -4,6 +4,7 @@
 //! - Every op ([`Op`]) is one file with its shapes, its meaning in f64 and its gradient ([`Rule`]).
 //! - [`training`] gives an inference graph its training form; [`loss`] has what to train for.
 //! - [`gradient`] appends backward nodes to the same graph; [`check`] proves the rules right.
+//! - [`container`] keeps a graph and its metadata in a checked `.hoyer` file.
 //! - [`evaluate`] says what a graph means, slowly and plainly; [`cost`] counts what it stores and multiplies.
 //!
 //! Not here: running fast (`hoyer-run`), learning (`hoyer-learn`), model families and data (`hoyer-zoo`).
@@ -11,6 +12,7 @@
 
 mod append;
 pub mod check;
+pub mod container;
 mod cost;
 mod error;
 mod evaluate;

@@ -109,6 +109,9 @@ impl fmt::Debug for Dim {
     }
 }
 
+/// Longer stored dimensions are refused: products of many symbols cost time that grows faster than they do.
+const MAX_TEXT_BYTES: usize = 256;
+
 /// Text (`16`, `batch`, `207*batch`) is the stored form.
 impl Serialize for Dim {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -119,6 +122,12 @@ impl Serialize for Dim {
 impl<'de> Deserialize<'de> for Dim {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        if text.len() > MAX_TEXT_BYTES {
+            let len = text.len();
+            return Err(serde::de::Error::custom(format!(
+                "a dimension of {len} bytes is no dimension"
+            )));
+        }
         let mut dim = Dim::from(1);
         for part in text.split('*') {
             let term = match part.parse::<usize>() {
@@ -275,5 +284,7 @@ mod tests {
         for bad in [r#"["-1"]"#, r#"[""]"#, r#"["99999999999*99999999999"]"#] {
             assert!(serde_json::from_str::<Shape>(bad).is_err(), "{bad}");
         }
+        let long = format!(r#"["{}a"]"#, "a*".repeat(200));
+        assert!(serde_json::from_str::<Shape>(&long).is_err());
     }
 }
