@@ -5,6 +5,10 @@
 
 mod lenet;
 mod mlp;
+mod mobilenet;
+mod normalized;
+mod resnet;
+mod vgg;
 
 use crate::{Error, Result, init};
 use hoyer_graph::{Dim, Gemm, Graph, Relu, Role, Shape, Type, ValueId};
@@ -42,6 +46,36 @@ pub const MODELS: &[Model] = &[
         make: mlp::small,
         needs_image: false,
     },
+    Model {
+        name: "resnet-20",
+        about: "residual network for 32x32 images, 20 layers, shortcuts without parameters (He et al. 2016)",
+        make: |plan| resnet::residual(plan, 3),
+        needs_image: true,
+    },
+    Model {
+        name: "resnet-32",
+        about: "the same with 32 layers",
+        make: |plan| resnet::residual(plan, 5),
+        needs_image: true,
+    },
+    Model {
+        name: "resnet-56",
+        about: "the same with 56 layers",
+        make: |plan| resnet::residual(plan, 9),
+        needs_image: true,
+    },
+    Model {
+        name: "vgg-16",
+        about: "thirteen 3x3 convolutions with batch normalization, for 32x32 images (Simonyan and Zisserman 2015)",
+        make: vgg::sixteen,
+        needs_image: true,
+    },
+    Model {
+        name: "mobilenet-v2",
+        about: "inverted residual blocks with depthwise convolutions, for 32x32 images (Sandler et al. 2018)",
+        make: mobilenet::two,
+        needs_image: true,
+    },
 ];
 
 /// What a builder is told.
@@ -59,6 +93,7 @@ pub(crate) struct Plan<'a> {
 /// # Errors
 /// - [`Error::UnknownModel`] naming the nearest known one
 /// - [`Error::Shape`] if the network cannot take such samples
+/// - [`Error::Range`] if there are no classes
 ///
 /// # Example
 /// ```
@@ -70,11 +105,21 @@ pub(crate) struct Plan<'a> {
 pub fn build(name: &str, sample: &[usize], classes: usize, seed: u64) -> Result<Graph> {
     let model = MODELS.iter().find(|model| model.name == name).ok_or_else(|| unknown(name))?;
     let refuse = |need: String| Error::Shape { what: "samples", got: format!("{sample:?}"), need };
+    if classes == 0 {
+        let (name, value) = ("classes", "0".to_owned());
+        return Err(Error::Range { name, value, need: "at least 1".into() });
+    }
+    if hoyer_graph::elements(sample).unwrap_or(0) == 0 {
+        return Err(refuse("at least one number, and not more than fit in memory".into()));
+    }
     if model.needs_image && sample.len() != 3 {
         return Err(refuse(format!("[channels, height, width] for `{name}`")));
     }
     let plan = Plan { name, sample, classes, seed };
-    (model.make)(&plan).map_err(|error| refuse(format!("what `{name}` can take ({error})")))
+    (model.make)(&plan).map_err(|error| {
+        let why = std::error::Error::source(&error).map(|why| format!(": {why}"));
+        refuse(format!("what `{name}` can take ({error}{})", why.unwrap_or_default()))
+    })
 }
 
 fn unknown(name: &str) -> Error {
@@ -156,33 +201,82 @@ impl Plan<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hoyer_graph::{Array, Bindings, cost, evaluate};
+    use hoyer_graph::container::{Metadata, from_bytes, to_bytes};
+    use hoyer_graph::{Array, Bindings, cost, evaluate, gradient, loss, trained, training};
 
-    #[test]
-    fn counts_equal_the_published_ones() {
-        let count = |name, sample: &[usize]| {
-            let net = build(name, sample, 10, 1).unwrap();
-            let cost = cost(&net, &Bindings::from([("batch".into(), 1)])).unwrap();
-            (cost.weights, cost.weights_with_biases, cost.macs)
-        };
-        assert_eq!(count("lenet-300-100", &[1, 28, 28]), (266_200, 266_610, 266_200));
-        assert_eq!(count("lenet-5", &[1, 28, 28]), (430_500, 431_080, 2_293_000));
+    /// Samples as the papers have them.
+    fn sample(name: &str) -> [usize; 3] {
+        if name.starts_with("lenet") || name.starts_with("mlp") { [1, 28, 28] } else { [3, 32, 32] }
+    }
+
+    fn net(name: &str, seed: u64) -> Graph {
+        build(name, &sample(name), 10, seed).unwrap()
     }
 
     #[test]
-    fn every_network_gives_finite_logits_and_the_same_ones_for_the_same_seed() {
-        for model in MODELS {
-            let run = |seed| {
-                let net = build(model.name, &[1, 28, 28], 7, seed).unwrap();
-                let x = Array::from_fn(&[2, 1, 28, 28], |i| (i % 255) as f64 / 255.0);
-                evaluate(&net, &[x], &net.outputs, 0).unwrap()[0].clone()
-            };
-            let logits = run(5);
-            assert_eq!(logits.shape, [2, 7]);
-            assert!(logits.data.iter().all(|z| z.is_finite()), "{}", model.name);
-            assert_eq!(logits, run(5));
-            assert_ne!(logits, run(6));
+    fn counts_equal_the_published_ones() {
+        for (name, weights, trained, macs) in [
+            ("lenet-300-100", 266_200, 266_610, 266_200),
+            ("lenet-5", 430_500, 431_080, 2_293_000),
+            // He et al., table 6: 0.27 M, 0.46 M, 0.85 M.
+            ("resnet-20", 268_336, 269_722, 40_551_040),
+            ("resnet-32", 461_872, 464_154, 68_862_592),
+            ("resnet-56", 848_944, 853_018, 125_485_696),
+            // 14.99 M and 2.30 M in papers on CIFAR-10.
+            ("vgg-16", 14_977_728, 14_987_210, 313_463_808),
+            ("mobilenet-v2", 2_261_824, 2_296_922, 91_154_944),
+        ] {
+            let net = net(name, 1);
+            let cost = cost(&net, &Bindings::from([("batch".into(), 1)])).unwrap();
+            let learned = net.params.iter().filter(|param| param.role.is_trained());
+            let learned: usize = learned.map(|param| param.tensor.data().len()).sum();
+            assert_eq!((cost.weights, learned, cost.macs), (weights, trained, macs), "{name}");
         }
+    }
+
+    #[test]
+    fn every_network_gives_finite_logits() {
+        for Model { name, .. } in MODELS {
+            let net = net(name, 5);
+            let shape = [[1].as_slice(), &sample(name)].concat();
+            let x = Array::from_fn(&shape, |i| (i % 255) as f64 / 255.0);
+            let logits = evaluate(&net, &[x], &net.outputs, 0).unwrap().remove(0);
+            assert_eq!(logits.shape, [1, 10], "{name}");
+            assert!(logits.data.iter().all(|z| z.is_finite()), "{name}: {logits:?}");
+            assert!(logits.data.iter().any(|z| *z != logits.data[0]), "{name}: {logits:?}");
+        }
+    }
+
+    #[test]
+    fn every_network_survives_a_file_and_the_same_seed_gives_the_same_bytes() {
+        for Model { name, .. } in MODELS {
+            let bytes = |net: &Graph| to_bytes(net, &Metadata::default()).unwrap();
+            let first = bytes(&net(name, 5));
+            assert_eq!(first, bytes(&net(name, 5)), "{name}");
+            assert_ne!(first, bytes(&net(name, 6)), "{name}");
+            assert_eq!(from_bytes(&first).unwrap().0, net(name, 5), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_network_can_be_trained() {
+        for Model { name, .. } in MODELS {
+            let mut g = training(&net(name, 1)).unwrap();
+            let wrt = trained(&g);
+            let labels = g.input("labels", Type::i64(Shape(vec![Dim::symbol("batch")])));
+            let logits = g.outputs[0];
+            let loss = loss::cross_entropy(&mut g, logits, labels).unwrap();
+            assert_eq!(gradient(&mut g, loss, &wrt).unwrap().len(), wrt.len(), "{name}");
+            let normalizations = g.params.iter().filter(|p| p.role == Role::Statistic).count();
+            assert_eq!(g.updates.len(), normalizations, "{name}");
+        }
+    }
+
+    #[test]
+    fn residual_networks_take_images_of_odd_sizes() {
+        let net = build("resnet-20", &[1, 13, 7], 3, 1).unwrap();
+        let x = Array::from_fn(&[2, 1, 13, 7], |i| (i % 7) as f64);
+        assert_eq!(evaluate(&net, &[x], &net.outputs, 0).unwrap()[0].shape, [2, 3]);
     }
 
     #[test]
@@ -198,6 +292,13 @@ mod tests {
     fn samples_that_do_not_fit_are_refused() {
         let error = build("lenet-5", &[784], 10, 1).unwrap_err().to_string();
         assert!(error.contains("[channels, height, width]"), "{error}");
-        assert!(build("lenet-5", &[1, 8, 8], 10, 1).is_err());
+        let error = build("lenet-5", &[1, 8, 8], 10, 1).unwrap_err().to_string();
+        assert!(error.contains("(node `conv2`: Conv: the input has shape"), "{error}");
+        assert!(build("vgg-16", &[3, 28, 28], 10, 1).is_err());
+        for sample in [[0, 28, 28], [usize::MAX, 2, 2]] {
+            assert!(MODELS.iter().all(|model| build(model.name, &sample, 10, 1).is_err()));
+        }
+        let error = build("mlp-64-32", &[64], 0, 1).unwrap_err().to_string();
+        assert_eq!(error, "classes = 0, need at least 1");
     }
 }
