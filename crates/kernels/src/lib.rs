@@ -2,16 +2,24 @@
 //!
 //! - [`isa`] chooses AVX2 or portable code when the program runs.
 //! - [`pool`] splits a call over threads, with results that do not depend on their number.
+//! - [`elementwise`], [`broadcast`], [`places`] and [`reduce`] cover most ops that are no product.
 //! - [`gemm`] and [`conv`] are the products; [`update`] is the optimizer's one pass over the weights.
 //!
 //! Not here: which kernel runs when (crate `hoyer-run`).
 
+pub mod batch_norm;
+pub mod broadcast;
 pub mod conv;
+pub mod elementwise;
+pub mod exponential;
 pub mod gemm;
 pub mod isa;
 mod lanes;
 pub mod matrix;
 pub mod max_pool;
+pub mod places;
 mod plane_product;
 pub mod pool;
+pub mod reduce;
+mod sums;
 pub mod update;

@@ -4,8 +4,10 @@
 //! matters to the result: the parts are cut by the caller, not by the number of threads.
 //! Not here: how a kernel cuts its work (each kernel's own file).
 
+mod columns;
 mod parts;
 
+pub use columns::{ColumnPart, Columns};
 pub use parts::{Chunks, Parts};
 
 use std::any::Any;

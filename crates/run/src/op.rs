@@ -3,31 +3,85 @@
 //! An op without a row runs as its plain meaning in f64 (`reference`): right, but slow.
 
 mod arithmetic;
+mod batch_normalization;
+mod clip;
 mod conv;
+mod dropout;
+mod elementwise;
 mod gemm;
 mod max_pool;
-mod reduce_sum;
+mod places;
+mod reduce;
 mod reference;
-mod relu;
 mod softmax;
 mod softmax_cross_entropy;
 
 use crate::kernel::{Kernel, Site};
 use hoyer_graph::Op;
+use hoyer_kernels::exponential::{sigmoid, tanh};
 
 /// Makes a node ready to run.
 pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
-    let fast = match site.op() {
-        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) => arithmetic::kernel(site),
+    let fast = product(site).or_else(|| per_element(site)).or_else(|| per_channel(site));
+    fast.unwrap_or_else(|| reference::kernel(site))
+}
+
+/// Convolutions and matrix products.
+fn product(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    match site.op() {
         Op::Conv(op) => conv::forward(op, site),
         Op::ConvInputGradient(op) => conv::input_gradient(&op.conv, site),
         Op::ConvWeightGradient(op) => conv::weight_gradient(&op.conv, site),
         Op::Gemm(op) => gemm::kernel(op, site),
+        _ => None,
+    }
+}
+
+/// Ops whose elements do not depend on one another, and those that move them.
+fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    match site.op() {
+        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) => arithmetic::kernel(site),
+        Op::Neg(_) => elementwise::unary(|x| -x),
+        Op::Relu(_) => elementwise::unary(|x| x.max(0.0)),
+        Op::ReluGradient(_) => elementwise::gradient(|dy, y| if y > 0.0 { dy } else { 0.0 }),
+        Op::LeakyRelu(op) => {
+            let alpha = op.alpha;
+            elementwise::unary(move |x| if x > 0.0 { x } else { alpha * x })
+        }
+        Op::LeakyReluGradient(op) => {
+            let alpha = op.alpha;
+            elementwise::gradient(move |dy, s| if s > 0.0 { dy } else { alpha * dy })
+        }
+        Op::Clip(op) => clip::forward(op),
+        Op::ClipGradient(op) => clip::gradient(&op.clip),
+        Op::Sigmoid(_) => elementwise::unary(sigmoid),
+        Op::SigmoidGradient(_) => elementwise::gradient(|dy, y| dy * y * (1.0 - y)),
+        Op::Tanh(_) => elementwise::unary(tanh),
+        Op::TanhGradient(_) => elementwise::gradient(|dy, y| dy * (1.0 - y * y)),
+        Op::Dropout(op) => dropout::kernel(op),
+        Op::Expand(_) => places::expand(site),
+        Op::Pad(op) => places::pad(op, site),
+        Op::Slice(op) => places::slice(op, site),
+        Op::SliceGradient(op) => places::slice_gradient(&op.slice, site),
+        Op::Transpose(op) => places::transpose(op, site),
+        _ => None,
+    }
+}
+
+/// Ops over windows, channels or whole axes.
+fn per_channel(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    match site.op() {
+        Op::BatchNormalization(op) => batch_normalization::forward(op, site),
+        Op::BatchNormalizationGradient(_) => batch_normalization::gradient(site),
+        Op::BatchNormalizationInferenceGradient(op) => {
+            batch_normalization::inference_gradient(op, site)
+        }
+        Op::GlobalAveragePool(_) => reduce::spatial_mean(site),
         Op::MaxPool(op) => max_pool::forward(op, site),
         Op::MaxPoolGradient(op) => max_pool::gradient(&op.pool, site),
-        Op::ReduceSum(op) => reduce_sum::kernel(op, site),
-        Op::Relu(_) => relu::forward(),
-        Op::ReluGradient(_) => relu::gradient(),
+        Op::ReduceMean(op) => reduce::mean(&op.axes, site),
+        Op::ReduceMeanGradient(op) => reduce::mean_gradient(&op.mean, site),
+        Op::ReduceSum(op) => reduce::sum(op, site),
         Op::Softmax(op) => softmax::forward(op.axis, softmax::Scale::Linear, site),
         Op::LogSoftmax(op) => softmax::forward(op.axis, softmax::Scale::Logarithmic, site),
         Op::SoftmaxGradient(op) => softmax::gradient(op.axis, softmax::Scale::Linear, site),
@@ -35,14 +89,19 @@ pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
         Op::SoftmaxCrossEntropyLoss(_) => softmax_cross_entropy::forward(site),
         Op::SoftmaxCrossEntropyLossGradient(_) => softmax_cross_entropy::gradient(site),
         _ => None,
-    };
-    fast.unwrap_or_else(|| reference::kernel(site))
+    }
 }
 
 /// The inputs whose memory an op's kernel can compute its first output in.
 pub(crate) fn in_place(op: &Op) -> &'static [usize] {
     match op {
-        Op::Relu(_) | Op::ReluGradient(_) => &[0],
+        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) => &[0, 1],
+        Op::Neg(_) | Op::Relu(_) | Op::LeakyRelu(_) | Op::Clip(_) => &[0],
+        Op::ReluGradient(_) | Op::LeakyReluGradient(_) | Op::ClipGradient(_) => &[0],
+        Op::Sigmoid(_) | Op::SigmoidGradient(_) | Op::Tanh(_) | Op::TanhGradient(_) => &[0],
+        Op::Dropout(_) => &[0],
+        Op::BatchNormalization(op) if !op.training => &[0],
+        Op::BatchNormalizationGradient(_) | Op::BatchNormalizationInferenceGradient(_) => &[0],
         _ => &[],
     }
 }

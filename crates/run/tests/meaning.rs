@@ -105,6 +105,66 @@ fn arithmetic_computes_its_meaning() {
 }
 
 #[test]
+fn broadcasts_compute_their_meaning() {
+    for (a, b) in [
+        (t([4, 3, 5, 7]), t([1, 3, 1, 1])),
+        (t([1, 3, 1, 1]), t([4, 3, 5, 7])),
+        (t([4, 1, 5, 1]), t([3, 1, 7])),
+        (t([3, 70, 90]), t([3, 70, 1])),
+        (t([1]), t([1, 1])),
+    ] {
+        op(Add, &[a.clone(), b.clone()]);
+        op(Sub, &[a.clone(), b.clone()]);
+        op(Mul, &[a.clone(), b.clone()]);
+        op(Div, &[a, b]);
+    }
+    op(Expand { shape: Shape::from([4, 3, 5, 7]) }, &[t([3, 1, 7])]);
+    op(Expand { shape: Shape::from([3, 1, 5]) }, &[t([2, 3, 7, 5])]);
+}
+
+#[test]
+fn activations_compute_their_meaning() {
+    let shapes = [t([3]), t([1]), t([3, 7, 11]), t([5, 4001])];
+    for shape in shapes {
+        op(Neg, &[shape.clone()]);
+        op(Relu, &[shape.clone()]);
+        op(Sigmoid, &[shape.clone()]);
+        op(Tanh, &[shape.clone()]);
+        op(LeakyRelu { alpha: 0.1 }, &[shape.clone()]);
+        op(LeakyRelu { alpha: -0.5 }, &[shape.clone()]);
+        op(Clip { min: Some(-0.25), max: Some(0.5) }, &[shape.clone()]);
+        op(Clip { min: None, max: Some(0.125) }, &[shape.clone()]);
+        op(Dropout { ratio: 0.3, seed: 9, training: true }, &[shape]);
+    }
+}
+
+#[test]
+fn moves_compute_their_meaning() {
+    let slice = |starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]| {
+        let [starts, ends, axes, steps] = [starts, ends, axes, steps].map(<[i64]>::to_vec);
+        Slice { starts, ends, axes, steps }
+    };
+    let image = t([2, 3, 9, 8]);
+    op(slice(&[0, 0], &[i64::MAX, i64::MAX], &[2, 3], &[2, 2]), &[image.clone()]);
+    op(slice(&[1], &[3], &[1], &[1]), &[image.clone()]);
+    op(slice(&[-1, 6], &[i64::MIN, 0], &[-1, 2], &[-1, -3]), &[image.clone()]);
+    op(slice(&[5, 1], &[6, 8], &[2, 3], &[i64::MAX, 3]), &[image.clone()]);
+    op(slice(&[2], &[90_000], &[0], &[7]), &[t([40_001])]);
+    op(Pad::zeros(&[0, 1, 2, 3, 1, 0, 4, 2]), &[image.clone()]);
+    op(Pad::zeros(&[0, 5, 0, 0, 0, 6, 0, 0]), &[image.clone()]);
+    for mode in [PadMode::Reflect, PadMode::Edge] {
+        op(Pad { pads: vec![0, 1, 2, 3, 1, 0, 4, 2], mode, value: 0.0 }, &[t([2, 3, 9, 8])]);
+    }
+    for perm in [[0, 2, 3, 1], [3, 2, 1, 0], [1, 0, 2, 3], [0, 1, 3, 2]] {
+        op(Transpose { perm: perm.to_vec() }, &[image.clone()]);
+    }
+    op(Transpose { perm: vec![1, 0] }, &[t([130, 257])]);
+    op(Concat { axis: 1 }, &[image.clone(), t([2, 1, 9, 8]), t([2, 4, 9, 8])]);
+    op(Concat { axis: -1 }, &[t([300, 40]), t([300, 33])]);
+    op(Concat { axis: 0 }, &[image]);
+}
+
+#[test]
 fn products_compute_their_meaning() {
     op(Gemm::linear(), &[t([9, 33]), t([7, 33]), t([7])]);
     op(Gemm::transposed(true, false), &[t([33, 9]), t([33, 7])]);
@@ -143,11 +203,73 @@ fn sums_and_shapes_compute_their_meaning() {
     for axes in [vec![], vec![0], vec![1], vec![0, 2], vec![1, 2], vec![0, 2, 3], vec![2]] {
         let rank = if axes.contains(&3) { 4 } else { 3 };
         let kind = if rank == 4 { t([3, 4, 5, 2]) } else { t([3, 4, 5]) };
-        op(ReduceSum { axes, keepdims: false }, &[kind]);
+        op(ReduceSum { axes: axes.clone(), keepdims: false }, &[kind.clone()]);
+        op(ReduceMean { axes, keepdims: true }, &[kind]);
     }
+    op(ReduceMean { axes: vec![1, 3], keepdims: false }, &[t([3, 4, 5, 2])]);
+    op(ReduceMean { axes: vec![0], keepdims: false }, &[t([257, 131])]);
+    op(ReduceMean { axes: vec![], keepdims: false }, &[t([257, 131])]);
+    op(GlobalAveragePool, &[t([9, 70, 8, 8])]);
     op(Flatten { axis: 1 }, &[t([3, 4, 5])]);
     op(Transpose { perm: vec![1, 0, 2] }, &[t([3, 4, 5])]);
     op(Dropout { ratio: 0.3, seed: 9, training: true }, &[t([3, 40])]);
+}
+
+/// Batch normalization of an input of this shape, with all it gives and every gradient.
+fn normalization(shape: &[usize], training: bool) {
+    let mut numbers = Numbers(shape.len() as u64);
+    let mut g = Graph::new("normalization");
+    let mut p = |g: &mut Graph, name: &str, shape: &[usize], offset: f32| {
+        let mut tensor = numbers.tensor(shape);
+        tensor.data_mut().iter_mut().for_each(|x| *x += offset);
+        g.param(name, Role::Weight, tensor).unwrap()
+    };
+    let channels = &shape[1..2];
+    let x = p(&mut g, "x", shape, 3.0);
+    let (scale, shift) = (p(&mut g, "scale", channels, 0.5), p(&mut g, "shift", channels, 0.0));
+    let (mean, var) = (p(&mut g, "mean", channels, 3.0), p(&mut g, "var", channels, 3.0));
+    let weighting = p(&mut g, "weighting", shape, 0.0);
+    let within = g.add("neg", Neg, &[x]).unwrap();
+    let within = g.add("neg again", Neg, &[within]).unwrap();
+    let op = BatchNormalization { training, momentum: 0.75, ..BatchNormalization::default() };
+    let outputs = g.add_all("norm", op, &[within, scale, shift, mean, var]).unwrap();
+    let weighted = g.add("weighted", Mul, &[outputs[0], weighting]).unwrap();
+    let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[weighted]).unwrap();
+    let wrt = if training { vec![x, scale, shift] } else { vec![x, scale, shift, mean, var] };
+    let mut wanted = gradient(&mut g, loss, &wrt).unwrap();
+    // Without the output itself: then it may be written into the input's memory.
+    wanted.extend(outputs[1..].iter().copied().chain([loss]));
+    compare(&g, &[], &wanted, 1);
+    compare(&g, &[], &wanted, 2);
+}
+
+#[test]
+fn batch_normalization_computes_its_meaning() {
+    for training in [true, false] {
+        for shape in
+            [&[4, 3, 5, 7][..], &[2, 9, 1, 1], &[6, 1, 33, 40], &[3, 70, 4, 4], &[5, 4, 13]]
+        {
+            normalization(shape, training);
+        }
+        for shape in [[7, 5], [64, 33], [2, 1]] {
+            normalization(&shape, training);
+        }
+    }
+}
+
+#[test]
+fn batch_normalization_keeps_its_digits_far_from_zero() {
+    let mut g = Graph::new("far");
+    let x = Tensor::new(&[4, 1, 2], (0..8).map(|i| 10_000.0 + 0.25 * (i % 4) as f32).collect());
+    let x = g.param("x", Role::Weight, x.unwrap()).unwrap();
+    let p = |g: &mut Graph, name: &str, value| {
+        g.param(name, Role::Weight, Tensor::full(&[1], value)).unwrap()
+    };
+    let (scale, shift) = (p(&mut g, "scale", 1.0), p(&mut g, "shift", 0.0));
+    let (mean, var) = (p(&mut g, "mean", 0.0), p(&mut g, "var", 1.0));
+    let op = BatchNormalization { training: true, ..BatchNormalization::default() };
+    let outputs = g.add_all("norm", op, &[x, scale, shift, mean, var]).unwrap();
+    compare(&g, &[], &[outputs[0], outputs[4]], 2);
 }
 
 /// A small LeNet with its loss and all gradients.

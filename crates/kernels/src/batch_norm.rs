@@ -1,0 +1,356 @@
+//! Batch normalization and its gradients, channel by channel.
+//!
+//! ```text
+//! y = scale · (x − mean) · inv_std + shift                inv_std = 1 / √(var + epsilon)
+//! dshift = Σ dy      dscale = inv_std · Σ dy · (x − mean)
+//! training   dx = slope · (dy − dshift / count − (x − mean) · inv_std · dscale / count)
+//! inference  dx = slope · dy                              slope = scale · inv_std
+//! ```
+//! A task owns the channels it works on in all samples: it sums them, then writes them while they are in the
+//! cache. Sums are kept in f64. The definition and its source are in the graph crate, at the op.
+
+use crate::isa::vectorize;
+use crate::pool::{Chunks, ColumnPart, Columns, Pool};
+use crate::sums::{sum, sum_and_product};
+
+/// Channels of a task if a sample has one element of each; else a task has one channel.
+const GROUP: usize = 32;
+
+/// The sizes of `[batch, channels, space]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Samples.
+    pub batch: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Elements of a channel in one sample.
+    pub space: usize,
+}
+
+/// The two learned numbers of every channel.
+#[derive(Debug, Clone, Copy)]
+pub struct Affine<'a> {
+    /// What the normalized channel is multiplied by.
+    pub scale: &'a [f32],
+    /// What is added then.
+    pub shift: &'a [f32],
+}
+
+/// Where training puts the statistics of every channel.
+#[derive(Debug)]
+pub struct Statistics<'a> {
+    /// The batch's mean.
+    pub mean: &'a mut [f32],
+    /// The batch's variance, divided by the count.
+    pub var: &'a mut [f32],
+    /// `1 / √(var + epsilon)`.
+    pub inv_std: &'a mut [f32],
+}
+
+/// What a gradient is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Backward<'a> {
+    /// The gradient by the output; empty if it lies in `dx`.
+    pub dy: &'a [f32],
+    /// The input.
+    pub x: &'a [f32],
+    /// The scale of every channel.
+    pub scale: &'a [f32],
+    /// The mean of every channel that was subtracted.
+    pub mean: &'a [f32],
+    /// What every channel was multiplied by to normalize it.
+    pub inv_std: &'a [f32],
+    /// What the statistics were.
+    pub source: Source,
+}
+
+/// Where the statistics of a normalization came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The batch itself: they depend on `x`.
+    Batch,
+    /// Stored: they are constants.
+    Stored,
+}
+
+/// What a gradient is put into.
+#[derive(Debug)]
+pub struct Gradients<'a> {
+    /// By the input.
+    pub dx: &'a mut [f32],
+    /// By the scale.
+    pub dscale: &'a mut [f32],
+    /// By the shift.
+    pub dshift: &'a mut [f32],
+}
+
+/// The channels of one task.
+#[derive(Clone, Copy)]
+struct Group {
+    first: usize,
+    channels: usize,
+    batch: usize,
+    /// Elements of a sample, and of those the group's.
+    stride: usize,
+    width: usize,
+    /// From the first element of a sample to the group's.
+    start: usize,
+}
+
+impl Sizes {
+    fn len(&self) -> usize {
+        self.batch * self.channels * self.space
+    }
+
+    fn group(&self) -> usize {
+        if self.space == 1 { GROUP } else { 1 }
+    }
+
+    fn tasks(&self) -> usize {
+        if self.space == 0 { 0 } else { self.channels.div_ceil(self.group()) }
+    }
+
+    fn columns<'a>(&self, x: &'a mut [f32]) -> Columns<'a, f32> {
+        Columns::new(x, self.channels * self.space, self.group() * self.space)
+    }
+
+    fn task(&self, task: usize) -> Group {
+        let first = task * self.group();
+        let channels = self.group().min(self.channels - first);
+        let (stride, width) = (self.channels * self.space, channels * self.space);
+        Group { first, channels, batch: self.batch, stride, width, start: first * self.space }
+    }
+}
+
+impl Group {
+    #[inline(always)]
+    fn row<'a>(&self, x: &'a [f32], sample: usize) -> &'a [f32] {
+        &x[sample * self.stride + self.start..][..self.width]
+    }
+
+    #[inline(always)]
+    fn of<'a>(&self, per_channel: &'a [f32]) -> &'a [f32] {
+        &per_channel[self.first..][..self.channels]
+    }
+
+    /// How many elements a channel has in all samples.
+    fn count(&self) -> f64 {
+        (self.batch * self.width / self.channels) as f64
+    }
+
+    /// Mean and variance of every channel.
+    #[inline(always)]
+    fn statistics(&self, x: &[f32]) -> [[f64; GROUP]; 2] {
+        let (mut mean, mut var) = ([0.0; GROUP], [0.0; GROUP]);
+        let count = self.count();
+        for sample in 0..self.batch {
+            let row = self.row(x, sample);
+            match self.channels {
+                1 => mean[0] += sum(row, |x| x),
+                _ => mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x)),
+            }
+        }
+        mean.iter_mut().for_each(|sum| *sum /= count);
+        let center = mean.map(|mean| mean as f32);
+        for sample in 0..self.batch {
+            let row = self.row(x, sample);
+            let square = |x: f32, center: f32| (x - center) * (x - center);
+            if self.channels == 1 {
+                var[0] += sum(row, |x| square(x, center[0]));
+                continue;
+            }
+            let channels = var.iter_mut().zip(row).zip(&center);
+            channels.for_each(|((sum, x), center)| *sum += f64::from(square(*x, *center)));
+        }
+        for i in 0..GROUP {
+            // The center was rounded to f32.
+            var[i] = (var[i] / count - (mean[i] - f64::from(center[i])).powi(2)).max(0.0);
+        }
+        [mean, var]
+    }
+}
+
+/// The training form: normalizes `x` by its own statistics, which it also gives.
+///
+/// # Panics
+/// If a slice does not fill its shape.
+pub fn train(
+    pool: &Pool,
+    (sizes, epsilon): (&Sizes, f32),
+    (x, affine): (&[f32], &Affine<'_>),
+    y: &mut [f32],
+    statistics: &mut Statistics<'_>,
+) {
+    assert!(x.len() == sizes.len() && y.len() == x.len(), "input and output fill their shape");
+    let chunk = sizes.group();
+    let Statistics { mean, var, inv_std } = statistics;
+    let per_channel =
+        (Chunks::new(mean, chunk), Chunks::new(var, chunk), Chunks::new(inv_std, chunk));
+    let parts = (sizes.columns(y), per_channel);
+    pool.for_each(sizes.tasks(), parts, |task, (mut y, (mean, var, inv_std))| {
+        let group = sizes.task(task);
+        let (scale, shift) = (group.of(affine.scale), group.of(affine.shift));
+        vectorize(|| {
+            let [exact_mean, exact_var] = group.statistics(x);
+            let mut line = Line::default();
+            for i in 0..group.channels {
+                let inverse = 1.0 / (exact_var[i] + f64::from(epsilon)).sqrt();
+                (mean[i], var[i], inv_std[i]) =
+                    (exact_mean[i] as f32, exact_var[i] as f32, inverse as f32);
+                line.center[i] = mean[i];
+                line.slope[i] = (f64::from(scale[i]) * inverse) as f32;
+                line.shift[i] = shift[i];
+            }
+            line.write(&group, x, &mut y);
+        });
+    });
+}
+
+/// The inference form: normalizes `x`, or `y` itself if `x` is empty, by stored statistics.
+///
+/// # Panics
+/// If a slice does not fill its shape.
+pub fn infer(
+    pool: &Pool,
+    (sizes, epsilon): (&Sizes, f32),
+    (x, affine): (&[f32], &Affine<'_>),
+    (mean, var): (&[f32], &[f32]),
+    y: &mut [f32],
+) {
+    assert_eq!(y.len(), sizes.len(), "the output fills its shape");
+    pool.for_each(sizes.tasks(), sizes.columns(y), |task, mut y| {
+        let group = sizes.task(task);
+        let (scale, shift) = (group.of(affine.scale), group.of(affine.shift));
+        let mut line = Line::default();
+        for i in 0..group.channels {
+            let deviation = (f64::from(group.of(var)[i]) + f64::from(epsilon)).sqrt();
+            line.center[i] = group.of(mean)[i];
+            line.slope[i] = (f64::from(scale[i]) / deviation) as f32;
+            line.shift[i] = shift[i];
+        }
+        vectorize(|| line.write(&group, x, &mut y));
+    });
+}
+
+/// `slope · (x − center) + shift` for every channel of a group.
+#[derive(Default)]
+struct Line {
+    center: [f32; GROUP],
+    slope: [f32; GROUP],
+    shift: [f32; GROUP],
+}
+
+impl Line {
+    #[inline(always)]
+    fn write(&self, group: &Group, x: &[f32], y: &mut ColumnPart<'_, f32>) {
+        for sample in 0..group.batch {
+            let y = y.row_mut(sample);
+            if !x.is_empty() {
+                y.copy_from_slice(group.row(x, sample));
+            }
+            if group.channels == 1 {
+                let (center, slope, shift) = (self.center[0], self.slope[0], self.shift[0]);
+                y.iter_mut().for_each(|y| *y = (*y - center) * slope + shift);
+                continue;
+            }
+            let numbers = self.center.iter().zip(&self.slope).zip(&self.shift);
+            for (y, ((center, slope), shift)) in y.iter_mut().zip(numbers) {
+                *y = (*y - center) * slope + shift;
+            }
+        }
+    }
+}
+
+/// The gradients of both forms.
+///
+/// # Panics
+/// If a slice does not fill its shape.
+pub fn gradient(pool: &Pool, sizes: &Sizes, from: &Backward<'_>, to: &mut Gradients<'_>) {
+    let Gradients { dx, dscale, dshift } = to;
+    assert!(dx.len() == sizes.len() && from.x.len() == dx.len(), "input fills its shape");
+    let chunk = sizes.group();
+    let parts = (sizes.columns(dx), Chunks::new(dscale, chunk), Chunks::new(dshift, chunk));
+    pool.for_each(sizes.tasks(), parts, |task, (mut dx, dscale, dshift)| {
+        let group = sizes.task(task);
+        vectorize(|| {
+            let [sums, products] = group.products(from, &dx);
+            let slopes = group.slopes(from, [&sums, &products]);
+            for i in 0..group.channels {
+                let inverse = f64::from(group.of(from.inv_std)[i]);
+                (dscale[i], dshift[i]) = ((products[i] * inverse) as f32, sums[i] as f32);
+            }
+            slopes.write(&group, from, &mut dx);
+        });
+    });
+}
+
+impl Group {
+    /// `Σ dy` and `Σ dy · (x − mean)` of every channel.
+    #[inline(always)]
+    fn products(&self, from: &Backward<'_>, dx: &ColumnPart<'_, f32>) -> [[f64; GROUP]; 2] {
+        let (mut sums, mut products) = ([0.0; GROUP], [0.0; GROUP]);
+        let mean = self.of(from.mean);
+        for sample in 0..self.batch {
+            let x = self.row(from.x, sample);
+            let dy = if from.dy.is_empty() { dx.row(sample) } else { self.row(from.dy, sample) };
+            if self.channels == 1 {
+                let [sum, product] = sum_and_product(dy, x, mean[0]);
+                (sums[0], products[0]) = (sums[0] + sum, products[0] + product);
+                continue;
+            }
+            let totals = sums.iter_mut().zip(&mut products);
+            for ((sum, product), ((dy, x), mean)) in totals.zip(dy.iter().zip(x).zip(mean)) {
+                *sum += f64::from(*dy);
+                *product += f64::from(*dy * (x - mean));
+            }
+        }
+        [sums, products]
+    }
+
+    #[inline(always)]
+    fn slopes(&self, from: &Backward<'_>, [sums, products]: [&[f64; GROUP]; 2]) -> Slopes {
+        let (count, mut slopes) = (self.count(), Slopes::default());
+        for i in 0..self.channels {
+            let inverse = f64::from(self.of(from.inv_std)[i]);
+            let slope = f64::from(self.of(from.scale)[i]) * inverse;
+            slopes.mean[i] = self.of(from.mean)[i];
+            slopes.by_dy[i] = slope as f32;
+            if from.source == Source::Batch {
+                slopes.by_x[i] = (-slope * inverse * inverse * products[i] / count) as f32;
+                slopes.shift[i] = (-slope * sums[i] / count) as f32;
+            }
+        }
+        slopes
+    }
+}
+
+/// `dx = by_dy · dy + by_x · (x − mean) + shift` for every channel of a group.
+#[derive(Default)]
+struct Slopes {
+    mean: [f32; GROUP],
+    by_dy: [f32; GROUP],
+    by_x: [f32; GROUP],
+    shift: [f32; GROUP],
+}
+
+impl Slopes {
+    #[inline(always)]
+    fn write(&self, group: &Group, from: &Backward<'_>, dx: &mut ColumnPart<'_, f32>) {
+        for sample in 0..group.batch {
+            let (x, dx) = (group.row(from.x, sample), dx.row_mut(sample));
+            if !from.dy.is_empty() {
+                dx.copy_from_slice(group.row(from.dy, sample));
+            }
+            if group.channels == 1 {
+                let (mean, by_dy) = (self.mean[0], self.by_dy[0]);
+                let (by_x, shift) = (self.by_x[0], self.shift[0]);
+                let row = dx.iter_mut().zip(x);
+                row.for_each(|(dx, x)| *dx = by_dy * *dx + by_x * (x - mean) + shift);
+                continue;
+            }
+            for (i, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
+                *dx = self.by_dy[i] * *dx + self.by_x[i] * (x - self.mean[i]) + self.shift[i];
+            }
+        }
+    }
+}
