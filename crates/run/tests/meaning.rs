@@ -5,6 +5,7 @@ use hoyer_graph::check::Numbers;
 use hoyer_graph::*;
 use hoyer_kernels::pool::Pool;
 use hoyer_run::Program;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 /// Compares `wanted` of the program with the graph's own evaluation, after two runs (buffers are reused).
@@ -126,14 +127,14 @@ fn broadcasts_compute_their_meaning() {
 fn activations_compute_their_meaning() {
     let shapes = [t([3]), t([1]), t([3, 7, 11]), t([5, 4001])];
     for shape in shapes {
-        op(Neg, &[shape.clone()]);
-        op(Relu, &[shape.clone()]);
-        op(Sigmoid, &[shape.clone()]);
-        op(Tanh, &[shape.clone()]);
-        op(LeakyRelu { alpha: 0.1 }, &[shape.clone()]);
-        op(LeakyRelu { alpha: -0.5 }, &[shape.clone()]);
-        op(Clip { min: Some(-0.25), max: Some(0.5) }, &[shape.clone()]);
-        op(Clip { min: None, max: Some(0.125) }, &[shape.clone()]);
+        op(Neg, from_ref(&shape));
+        op(Relu, from_ref(&shape));
+        op(Sigmoid, from_ref(&shape));
+        op(Tanh, from_ref(&shape));
+        op(LeakyRelu { alpha: 0.1 }, from_ref(&shape));
+        op(LeakyRelu { alpha: -0.5 }, from_ref(&shape));
+        op(Clip { min: Some(-0.25), max: Some(0.5) }, from_ref(&shape));
+        op(Clip { min: None, max: Some(0.125) }, from_ref(&shape));
         op(Dropout { ratio: 0.3, seed: 9, training: true }, &[shape]);
     }
 }
@@ -145,18 +146,18 @@ fn moves_compute_their_meaning() {
         Slice { starts, ends, axes, steps }
     };
     let image = t([2, 3, 9, 8]);
-    op(slice(&[0, 0], &[i64::MAX, i64::MAX], &[2, 3], &[2, 2]), &[image.clone()]);
-    op(slice(&[1], &[3], &[1], &[1]), &[image.clone()]);
-    op(slice(&[-1, 6], &[i64::MIN, 0], &[-1, 2], &[-1, -3]), &[image.clone()]);
-    op(slice(&[5, 1], &[6, 8], &[2, 3], &[i64::MAX, 3]), &[image.clone()]);
+    op(slice(&[0, 0], &[i64::MAX, i64::MAX], &[2, 3], &[2, 2]), from_ref(&image));
+    op(slice(&[1], &[3], &[1], &[1]), from_ref(&image));
+    op(slice(&[-1, 6], &[i64::MIN, 0], &[-1, 2], &[-1, -3]), from_ref(&image));
+    op(slice(&[5, 1], &[6, 8], &[2, 3], &[i64::MAX, 3]), from_ref(&image));
     op(slice(&[2], &[90_000], &[0], &[7]), &[t([40_001])]);
-    op(Pad::zeros(&[0, 1, 2, 3, 1, 0, 4, 2]), &[image.clone()]);
-    op(Pad::zeros(&[0, 5, 0, 0, 0, 6, 0, 0]), &[image.clone()]);
+    op(Pad::zeros(&[0, 1, 2, 3, 1, 0, 4, 2]), from_ref(&image));
+    op(Pad::zeros(&[0, 5, 0, 0, 0, 6, 0, 0]), from_ref(&image));
     for mode in [PadMode::Reflect, PadMode::Edge] {
         op(Pad { pads: vec![0, 1, 2, 3, 1, 0, 4, 2], mode, value: 0.0 }, &[t([2, 3, 9, 8])]);
     }
     for perm in [[0, 2, 3, 1], [3, 2, 1, 0], [1, 0, 2, 3], [0, 1, 3, 2]] {
-        op(Transpose { perm: perm.to_vec() }, &[image.clone()]);
+        op(Transpose { perm: perm.to_vec() }, from_ref(&image));
     }
     op(Transpose { perm: vec![1, 0] }, &[t([130, 257])]);
     op(Concat { axis: 1 }, &[image.clone(), t([2, 1, 9, 8]), t([2, 4, 9, 8])]);
@@ -203,7 +204,7 @@ fn sums_and_shapes_compute_their_meaning() {
     for axes in [vec![], vec![0], vec![1], vec![0, 2], vec![1, 2], vec![0, 2, 3], vec![2]] {
         let rank = if axes.contains(&3) { 4 } else { 3 };
         let kind = if rank == 4 { t([3, 4, 5, 2]) } else { t([3, 4, 5]) };
-        op(ReduceSum { axes: axes.clone(), keepdims: false }, &[kind.clone()]);
+        op(ReduceSum { axes: axes.clone(), keepdims: false }, from_ref(&kind));
         op(ReduceMean { axes, keepdims: true }, &[kind]);
     }
     op(ReduceMean { axes: vec![1, 3], keepdims: false }, &[t([3, 4, 5, 2])]);
