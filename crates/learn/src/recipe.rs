@@ -1,0 +1,237 @@
+//! Recipes: what a run does, as a TOML file that can be kept beside its result.
+//!
+//! ```toml
+//! model = "lenet-300-100"
+//! data = "mnist"
+//! seed = 1
+//! promise = { accuracy = 0.984, weights = 4884 }
+//!
+//! [[stage]]
+//! kind = "train"
+//! epochs = 40
+//! schedule = { name = "cosine", to = 0.01 }
+//!
+//! [[stage]]
+//! kind = "sparsify"
+//! epochs = 30
+//! penalty = "hoyer-square"
+//! lambda = 2e-4
+//! distill = { temperature = 1.0, weight = 1.0 }
+//!
+//! [[stage]]
+//! kind = "prune"
+//! weights = 4884
+//! ```
+//!
+//! Invariants: an unknown key is an error; every number was checked when a [`Recipe`] exists through [`Recipe::parse`].
+//! Not here: running it (`stage`), the folder of models and data (`hoyer-zoo`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::within;
+use crate::{Error, Result};
+
+mod cut;
+mod learn;
+mod nearest;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use cut::{Auto, Cut, Rule};
+pub use learn::{Distill, Gradual, Learn, Score};
+
+use crate::record::StageKind;
+
+/// A run from a fresh network to a sparse one.
+///
+/// | field | default | range | unit | meaning |
+/// | --- | --- | --- | --- | --- |
+/// | `model` | – | known to the zoo | – | which network, or the path of one |
+/// | `data` | – | known to the zoo | – | which data set |
+/// | `seed` | 0 | 0 to 2⁶³ - 1 | – | of everything that is drawn |
+/// | `validation` | 5000 | >= 1 | samples | held back from the training set, to choose by |
+/// | `batch` | 128 | >= 1 | samples | size of a training batch |
+/// | `augmentation` | none | see [`Augmentation`] | – | how training images are varied |
+/// | `promise` | none | see [`Promise`] | – | what the result must keep |
+/// | `biases` | false | – | – | whether biases are penalized and pruned too |
+/// | `stage` | – | at least one | – | what is done, in order |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Recipe {
+    pub model: String,
+    pub data: String,
+    #[serde(default)]
+    pub seed: u64,
+    #[serde(default = "five_thousand")]
+    pub validation: usize,
+    #[serde(default = "a_batch")]
+    pub batch: usize,
+    #[serde(default)]
+    pub augmentation: Augmentation,
+    #[serde(default)]
+    pub promise: Promise,
+    #[serde(default)]
+    pub biases: bool,
+    pub stage: Vec<Stage>,
+}
+
+fn five_thousand() -> usize {
+    5_000
+}
+
+fn a_batch() -> usize {
+    128
+}
+
+/// How training images are varied; `hoyer_zoo` does it.
+///
+/// | field | default | range | unit | meaning |
+/// | --- | --- | --- | --- | --- |
+/// | `crop` | 0 | >= 0 | pixels | largest shift in each direction |
+/// | `flip` | false | – | – | mirror left and right in half of the draws |
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Augmentation {
+    pub crop: usize,
+    pub flip: bool,
+}
+
+/// What the result must keep; what is not named is not promised.
+///
+/// | field | default | range | unit | meaning |
+/// | --- | --- | --- | --- | --- |
+/// | `accuracy` | none | [0, 1] | share | least share of samples answered correctly |
+/// | `weights` | none | >= 1 | weights | most weights that are not zero |
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Promise {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<u64>,
+}
+
+/// One stage of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Stage {
+    /// Dense training; the network it leaves is the teacher of later stages.
+    Train(Learn),
+    /// Training with a penalty, or with pruning in small steps.
+    Sparsify(Learn),
+    /// One cut.
+    Prune(Cut),
+    /// Training of what is left.
+    Finetune(Learn),
+}
+
+impl Stage {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> StageKind {
+        match self {
+            Self::Train(_) => StageKind::Train,
+            Self::Sparsify(_) => StageKind::Sparsify,
+            Self::Prune(_) => StageKind::Prune,
+            Self::Finetune(_) => StageKind::Finetune,
+        }
+    }
+
+    /// How it trains, if it does.
+    #[must_use]
+    pub fn learn(&self) -> Option<&Learn> {
+        match self {
+            Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => Some(learn),
+            Self::Prune(_) => None,
+        }
+    }
+
+    /// Epochs it takes; 0 for a cut.
+    #[must_use]
+    pub fn epochs(&self) -> u32 {
+        self.learn().map_or(0, |learn| learn.epochs)
+    }
+
+    fn check(&self, promise: Promise) -> Result<()> {
+        match self {
+            Self::Prune(cut) => cut.check(promise),
+            Self::Train(learn) if learn.penalty.is_some() || learn.gradual.is_some() => {
+                let text =
+                    "train has neither penalty nor gradual; such a stage is kind = \"sparsify\"";
+                Err(Error::Recipe(text.into()))
+            }
+            Self::Sparsify(learn) if learn.penalty.is_none() && learn.gradual.is_none() => {
+                let text = "sparsify needs a penalty or gradual";
+                Err(Error::Recipe(text.into()))
+            }
+            Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => learn.check(),
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe and checks it.
+    ///
+    /// # Errors
+    /// - [`Error::Recipe`] in one line: where it is no recipe, or the nearest known key to an unknown one, or
+    ///   which stage makes no sense and why
+    ///
+    /// # Example
+    /// ```
+    /// use hoyer_learn::recipe::Recipe;
+    ///
+    /// let text = "model = 'm'\ndata = 'd'\n[[stage]]\nkind = 'train'\nepochs = 3\n";
+    /// assert_eq!(Recipe::parse(text)?.stage[0].epochs(), 3);
+    /// let error = Recipe::parse(&text.replace("epochs", "epoch")).unwrap_err().to_string();
+    /// assert_eq!(error, "recipe: line 3: unknown key `epoch`, did you mean `epochs`?");
+    /// # Ok::<(), hoyer_learn::Error>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Self =
+            toml::from_str(text).map_err(|error| Error::Recipe(nearest::message(text, &error)))?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as text that [`Self::parse`] reads.
+    ///
+    /// # Panics
+    /// If the seed is above 2⁶³ - 1, which TOML cannot write.
+    #[must_use]
+    pub fn text(&self) -> String {
+        toml::to_string(self).expect("a recipe is a table of plain values")
+    }
+
+    /// Checks what TOML cannot.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn check(&self) -> Result<()> {
+        let least_one =
+            |name, value: usize| within(name, value as f64, "at least 1", |x| x >= 1.0).map(|_| ());
+        least_one("batch", self.batch)?;
+        least_one("validation", self.validation)?;
+        within("seed", self.seed as f64, "0 to 2^63 - 1", |x| x < i64::MAX as f64)?;
+        if let Some(accuracy) = self.promise.accuracy {
+            within("promise.accuracy", accuracy, "[0, 1]", |x| (0.0..=1.0).contains(&x))?;
+        }
+        if let Some(weights) = self.promise.weights {
+            within("promise.weights", weights as f64, "at least 1", |x| x >= 1.0)?;
+        }
+        if self.stage.is_empty() {
+            return Err(Error::Recipe("recipe: there is no [[stage]]".into()));
+        }
+        for (at, stage) in self.stage.iter().enumerate() {
+            let place = |error| {
+                let kind = stage.kind().name();
+                Error::Recipe(format!("recipe: stage {} ({kind}): {error}", at + 1))
+            };
+            stage.check(self.promise).map_err(place)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! A stage that trains.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::within;
+use crate::penalty::ByName;
+use crate::{Error, Result, clip, optimizer, schedule};
+
+/// How a stage trains.
+///
+/// | field | default | range | unit | meaning |
+/// | --- | --- | --- | --- | --- |
+/// | `epochs` | – | >= 1 | epochs | how long |
+/// | `optimizer` | Adam, lr 1e-3 | see [`optimizer::Config`] | – | begins anew in every stage |
+/// | `schedule` | constant | see [`schedule::Config`] | share of the learning rate | over the stage |
+/// | `clip` | none | see [`clip::Config`]; by norm only | – | limits the gradient of the task |
+/// | `penalty` | none | a name | – | what makes weights vanish |
+/// | `lambda` | 0 | >= 0 | loss per unit of penalty | strength of the penalty |
+/// | `lambda-schedule` | constant | see [`schedule::Config`] | share of lambda | over the stage |
+/// | `distill` | none | see [`Distill`] | – | learns from the dense network |
+/// | `gradual` | none | see [`Gradual`] | – | prunes while training |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Learn {
+    pub epochs: u32,
+    #[serde(default)]
+    pub optimizer: optimizer::Config,
+    #[serde(default)]
+    pub schedule: schedule::Config,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<clip::Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<ByName>,
+    #[serde(default)]
+    pub lambda: f64,
+    #[serde(default)]
+    pub lambda_schedule: schedule::Config,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<Distill>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradual: Option<Gradual>,
+}
+
+/// Learning from the answers of the dense network.
+///
+/// | field | default | range | meaning |
+/// | --- | --- | --- | --- |
+/// | `temperature` | 1 | (0, inf) | divides both networks' logits; larger softens the answers |
+/// | `weight` | 1 | [0, 1] | share of the loss that comes from the teacher, the rest from the labels |
+///
+/// # Source
+/// Hinton, Vinyals & Dean (2015), arXiv 1503.02531, section 2.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Distill {
+    pub temperature: f64,
+    pub weight: f64,
+}
+
+impl Default for Distill {
+    fn default() -> Self {
+        Self { temperature: 1.0, weight: 1.0 }
+    }
+}
+
+/// Pruning in small steps while training: `n = n₀ (n₁ / n₀)^q`, a constant share at each cut.
+///
+/// | field | default | range | unit | meaning |
+/// | --- | --- | --- | --- | --- |
+/// | `weights` | – | >= 1 | weights | how many are left in the end, `n₁` |
+/// | `every` | 100 | >= 1 | steps | time between cuts |
+/// | `until` | 1 | (0, 1] | share of the stage | when `n₁` is reached; `q` rises evenly to 1 by then |
+/// | `score` | magnitude | see [`Score`] | – | what is kept |
+/// | `memory` | 0.995 | [0, 1) | – | share of the running mean of `g²` that a step keeps |
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Gradual {
+    pub weights: u64,
+    #[serde(default = "a_hundred")]
+    pub every: u64,
+    #[serde(default = "one")]
+    pub until: f64,
+    #[serde(default)]
+    pub score: Score,
+    #[serde(default = "long")]
+    pub memory: f64,
+}
+
+fn a_hundred() -> u64 {
+    100
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn long() -> f64 {
+    0.995
+}
+
+/// What makes a weight worth keeping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Score {
+    /// `|w|`.
+    #[default]
+    Magnitude,
+    /// `w² v`, `v` a running mean of the squared gradient of the task's loss: about what the loss loses with the
+    /// weight (after `OBD`, LeCun, Denker & Solla (1990), with the empirical Fisher information as curvature).
+    Fisher,
+}
+
+impl Learn {
+    /// Training for so many epochs, everything else at its default.
+    #[must_use]
+    pub fn new(epochs: u32) -> Self {
+        Self {
+            epochs,
+            optimizer: optimizer::Config::default(),
+            schedule: schedule::Config::default(),
+            clip: None,
+            penalty: None,
+            lambda: 0.0,
+            lambda_schedule: schedule::Config::default(),
+            distill: None,
+            gradual: None,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        within("epochs", f64::from(self.epochs), "at least 1", |x| x >= 1.0)?;
+        within("lambda", self.lambda, "[0, inf)", |x| x >= 0.0)?;
+        self.optimizer.build()?;
+        self.schedule.clone().build()?;
+        self.lambda_schedule.clone().build()?;
+        if let Some(clip) = self.clip {
+            clip.build()?;
+            if matches!(clip, clip::Config::Value(_)) {
+                return Err(Error::Recipe("clip takes a norm here, not a value".into()));
+            }
+        }
+        if self.penalty.is_none() && self.lambda > 0.0 {
+            return Err(Error::Needs { what: "lambda", need: "a penalty" });
+        }
+        if let Some(distill) = self.distill {
+            within("distill.temperature", distill.temperature, "(0, inf)", |x| x > 0.0)?;
+            within("distill.weight", distill.weight, "[0, 1]", |x| (0.0..=1.0).contains(&x))?;
+        }
+        self.gradual.map_or(Ok(()), Gradual::check)
+    }
+}
+
+impl Gradual {
+    fn check(self) -> Result<()> {
+        within("gradual.weights", self.weights as f64, "at least 1", |x| x >= 1.0)?;
+        within("gradual.every", self.every as f64, "at least 1", |x| x >= 1.0)?;
+        within("gradual.until", self.until, "(0, 1]", |x| x > 0.0 && x <= 1.0)?;
+        within("gradual.memory", self.memory, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
+        Ok(())
+    }
+}

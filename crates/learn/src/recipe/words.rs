@@ -1,0 +1,44 @@
+//! The settings of a stage as a line that a person can read.
+
+use super::{Cut, Learn, Stage};
+
+impl Stage {
+    /// Its settings in one line, for records and reports.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => of_learn(learn),
+            Self::Prune(cut) => of_cut(cut),
+        }
+    }
+}
+
+fn of_learn(learn: &Learn) -> String {
+    let lr = learn.optimizer.build().map_or(f64::NAN, |method| method.lr());
+    let mut words = vec![format!("{} epochs", learn.epochs), format!("learning rate {lr}")];
+    if let Some(penalty) = learn.penalty {
+        words.push(format!("{penalty}, lambda {:e}", learn.lambda));
+    }
+    if let Some(distill) = learn.distill {
+        words.push(format!("taught by the dense network at temperature {}", distill.temperature));
+    }
+    if let Some(gradual) = learn.gradual {
+        words.push(format!("pruned to {} weights every {} steps", gradual.weights, gradual.every));
+    }
+    words.join(", ")
+}
+
+fn of_cut(cut: &Cut) -> String {
+    let word = |value: Option<f64>, before: &str, after: &str| {
+        value.map(|value| format!("{before}{value}{after}"))
+    };
+    let words = [
+        word(cut.std_share, "threshold ", " of each layer's standard deviation"),
+        word(cut.absolute, "threshold ", ""),
+        word(cut.layer_sparsity, "sparsity ", " of each layer"),
+        word(cut.sparsity, "sparsity ", " of all layers together"),
+        cut.weights.map(|weights| format!("to {weights} weights")),
+        cut.auto.map(|_| "the largest threshold that keeps the validation accuracy".into()),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,214 @@
+//! A whole run: the stages of a recipe one after the other, from a graph to a dense and a sparse network.
+//!
+//! Invariants: the networks are a function of recipe, graph and samples alone, for any number of threads, and
+//! whether the run was stopped and resumed or not.
+//! Not here: one step (`trainer`), what is written to disk (`checkpoint`).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hoyer_graph::Graph;
+use hoyer_kernels::pool::Pool;
+
+use crate::checkpoint::{self, State};
+use crate::observer::Observer;
+use crate::recipe::{Recipe, Stage};
+use crate::record::{StageKind, StageRecord};
+use crate::samples::Data;
+use crate::snapshot::{Biases, Snapshot, weights_left, weights_total};
+use crate::trainer::{Evaluator, Score};
+use crate::units::Units;
+use crate::{Error, Result};
+
+mod cut;
+mod gradual;
+mod learn;
+mod small;
+#[cfg(test)]
+mod tests;
+
+/// Least time between two checkpoints within a stage.
+const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(10);
+
+/// What a run needs.
+pub struct Setup<'a> {
+    /// What to do.
+    pub recipe: &'a Recipe,
+    /// The network as it begins: one input, logits `[batch, classes]` as the only output.
+    pub graph: &'a Graph,
+    /// What it learns from.
+    pub data: Data<'a>,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+    /// The file that the state is kept in; if it exists, the run goes on from it.
+    pub checkpoint: Option<&'a Path>,
+    /// Stops the run at the next step once it is true.
+    pub stop: &'a AtomicBool,
+    /// Who computes.
+    pub pool: &'a Arc<Pool>,
+}
+
+impl std::fmt::Debug for Setup<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("graph", &self.graph.name)
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a run leaves.
+///
+/// # Units
+/// - accuracies: shares of validation samples answered correctly
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The network after the last `train` stage, or as it began.
+    pub dense: Graph,
+    /// The network after the last stage; its zeros are masked.
+    pub network: Graph,
+    /// One record a stage.
+    pub records: Vec<StageRecord>,
+    /// Of `dense`.
+    pub dense_accuracy: f64,
+    /// Of `network`.
+    pub accuracy: f64,
+}
+
+/// Runs a recipe from its beginning, or from the checkpoint.
+///
+/// # Errors
+/// - [`Error::Recipe`] or [`Error::Range`] if the recipe makes no sense
+/// - [`Error::Data`] if samples do not fit the network or the batch
+/// - [`Error::Diverged`] if the loss is no longer finite: where that began; the checkpoint stays as it was
+/// - [`Error::Interrupted`] if it was stopped; the checkpoint holds the last whole epoch
+/// - [`Error::OtherRun`], [`Error::Damaged`], [`Error::Read`], [`Error::Write`] about the checkpoint
+/// - [`Error::Graph`] or [`Error::Run`] if the network cannot be trained or run
+pub fn run(setup: Setup<'_>) -> Result<Outcome> {
+    setup.recipe.check()?;
+    let mut run = Run::new(setup)?;
+    while let Some(stage) = run.setup.recipe.stage.get(run.state.stage) {
+        run.stage(stage)?;
+    }
+    Ok(run.outcome())
+}
+
+/// A run under way.
+struct Run<'a> {
+    setup: Setup<'a>,
+    /// The network as the last whole epoch left it.
+    graph: Graph,
+    state: State,
+    evaluator: Evaluator,
+    units: Units,
+    written: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(setup: Setup<'a>) -> Result<Self> {
+        let Setup { recipe, graph, ref data, checkpoint, pool, .. } = setup;
+        if data.validation.is_empty() {
+            let need = "at least 1".into();
+            return Err(Error::Data { what: "validation samples", got: 0, need });
+        }
+        let evaluator = Evaluator::new(graph, data.validation, pool)?;
+        let units = Units::of(graph);
+        let mut run = Self {
+            graph: graph.clone(),
+            state: State::fresh(graph),
+            evaluator,
+            units,
+            written: Instant::now(),
+            setup,
+        };
+        match checkpoint.filter(|path| path.exists()) {
+            Some(path) => {
+                run.state = checkpoint::read(path, recipe, graph)?;
+                run.state.params.put(&mut run.graph.params);
+            }
+            None => {
+                let score = run.score()?;
+                run.state.dense_accuracy = score.accuracy;
+                run.state.last = score.accuracy;
+            }
+        }
+        Ok(run)
+    }
+
+    fn stage(&mut self, stage: &'a Stage) -> Result<()> {
+        let (index, stages) = (self.state.stage, self.setup.recipe.stage.len());
+        self.setup.observer.stage_started(index, stages, stage, self.state.epoch);
+        if self.state.epoch == 0 {
+            self.state.current = StageRecord {
+                settings: stage.words(),
+                validation_metric_before: Some(self.state.last),
+                ..StageRecord::new(stage.kind())
+            };
+        }
+        let clock = Instant::now();
+        let score = match stage {
+            Stage::Prune(cut) => self.cut(cut)?,
+            Stage::Train(learn) | Stage::Sparsify(learn) | Stage::Finetune(learn) => {
+                self.learn(learn, stage.kind())?
+            }
+        };
+        self.finish(stage, score, clock)
+    }
+
+    /// Closes the record of a stage and writes a checkpoint.
+    fn finish(&mut self, stage: &Stage, score: Score, clock: Instant) -> Result<()> {
+        let (state, params) = (&mut self.state, &self.graph.params);
+        let mut record = std::mem::replace(&mut state.current, StageRecord::new(StageKind::Train));
+        record.validation_metric = Some(score.accuracy);
+        record.weights_nonzero = Some(weights_left(params));
+        record.weights_total = Some(weights_total(params));
+        let epochs: f64 = record.epochs.iter().map(|epoch| epoch.seconds).sum();
+        record.seconds =
+            if record.epochs.is_empty() { clock.elapsed().as_secs_f64() } else { epochs };
+        state.params = Snapshot::of(params, params.len());
+        if stage.kind() == StageKind::Train {
+            state.dense = state.params.clone();
+            state.dense_accuracy = score.accuracy;
+        }
+        self.setup.observer.stage_done(state.stage, &record);
+        state.records.push(record);
+        state.next_stage(score.accuracy);
+        self.write()
+    }
+
+    fn score(&mut self) -> Result<Score> {
+        self.evaluator.score(&mut self.graph.params, self.setup.data.validation)
+    }
+
+    fn biases(&self) -> Biases {
+        if self.setup.recipe.biases { Biases::Included } else { Biases::LeftAlone }
+    }
+
+    fn write_if_due(&mut self) -> Result<()> {
+        if self.written.elapsed() < BETWEEN_CHECKPOINTS { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        if let Some(path) = self.setup.checkpoint {
+            checkpoint::write(path, self.setup.recipe, &self.state)?;
+        }
+        self.written = Instant::now();
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.setup.stop.load(Ordering::Relaxed)
+    }
+
+    fn outcome(self) -> Outcome {
+        Outcome {
+            dense: self.state.dense.in_graph(self.setup.graph),
+            network: self.graph,
+            records: self.state.records,
+            dense_accuracy: self.state.dense_accuracy,
+            accuracy: self.state.last,
+        }
+    }
+}

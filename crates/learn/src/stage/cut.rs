@@ -1,0 +1,70 @@
+//! The stage that prunes once, and the search for the largest threshold that keeps the accuracy.
+//!
+//! Every candidate is one cut of the same sorted list and one look at the validation data; nothing is trained.
+
+use hoyer_graph::Param;
+
+use super::Run;
+use crate::recipe::{Cut, Rule};
+use crate::snapshot::{mask, prunable};
+use crate::threshold::{Mask, Ranking, Scale};
+use crate::trainer::Score;
+use crate::{Error, Result};
+
+impl Run<'_> {
+    pub(super) fn cut(&mut self, cut: &Cut) -> Result<Score> {
+        if self.is_stopped() {
+            return Err(Error::Interrupted { step: self.state.step });
+        }
+        let places = prunable(&self.graph.params, self.biases());
+        let layers: Vec<&[f32]> =
+            places.iter().map(|i| self.graph.params[*i].tensor.data()).collect();
+        let masks = match cut.rule(self.setup.recipe.promise)? {
+            Rule::Threshold(threshold) => threshold.masks(&layers)?,
+            Rule::Weights(weights) => Ranking::new(&layers, Scale::Magnitude)?.masks(kept(weights)),
+            Rule::Auto { accuracy, scale } => {
+                let ranking = Ranking::new(&layers, scale)?;
+                self.search(&ranking, accuracy)?
+            }
+        };
+        apply(&mut self.graph.params, &places, &masks);
+        self.units.remove_dead(&mut self.graph.params);
+        self.score()
+    }
+
+    /// The masks of the smallest number of weights that keeps `accuracy`, found by bisection; all weights if even
+    /// those do not.
+    fn search(&mut self, ranking: &Ranking, accuracy: f64) -> Result<Vec<Mask>> {
+        let places = prunable(&self.graph.params, self.biases());
+        let (mut too_few, mut enough) = (0, ranking.living());
+        while enough - too_few > 1 {
+            if self.is_stopped() {
+                return Err(Error::Interrupted { step: self.state.step });
+            }
+            let candidate = usize::midpoint(too_few, enough);
+            let mut params = self.graph.params.clone();
+            apply(&mut params, &places, &ranking.masks(candidate));
+            let score = self.evaluator.score(&mut params, self.setup.data.validation)?;
+            if score.accuracy >= accuracy {
+                enough = candidate;
+            } else {
+                too_few = candidate;
+            }
+        }
+        let text = format!("auto keeps {enough} of {} weights", ranking.total());
+        self.setup.observer.message(&text);
+        Ok(ranking.masks(enough))
+    }
+}
+
+/// Masks the parameters at these places.
+pub(super) fn apply(params: &mut [Param], places: &[usize], masks: &[Mask]) {
+    for (place, keep) in places.iter().zip(masks) {
+        mask(&mut params[*place], &keep.keep);
+    }
+}
+
+/// A number of weights as a length; more than fits means all.
+pub(super) fn kept(weights: u64) -> usize {
+    usize::try_from(weights).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,213 @@
+//! A stage that trains, epoch by epoch.
+//!
+//! The best epoch by validation accuracy (then loss, then the earlier) is kept; while pruning goes on, only
+//! epochs after the last cut count. Sparsifying with a penalty alone keeps its last epoch: the sparsest.
+
+use std::time::Instant;
+
+use super::Run;
+use super::gradual::Pruner;
+use crate::checkpoint::Best;
+use crate::observer::Progress;
+use crate::optimizer::Pace;
+use crate::recipe::Learn;
+use crate::record::{EpochRecord, StageKind};
+use crate::schedule::Schedule;
+use crate::snapshot::{Snapshot, weights_left};
+use crate::trainer::{Found, Score, Settings, Teacher, Trainer};
+use crate::{Error, Result};
+
+/// A stage under way.
+struct Course<'l> {
+    learn: &'l Learn,
+    trainer: Trainer,
+    pruner: Option<Pruner>,
+    rate: Schedule,
+    strength: Schedule,
+    lr: f64,
+    /// Steps of an epoch and of the stage.
+    steps: usize,
+    total: u64,
+    /// Whether the best epoch counts rather than the last.
+    chooses: Chooses,
+}
+
+/// Which epoch a stage keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chooses {
+    Best,
+    Last,
+}
+
+impl Run<'_> {
+    pub(super) fn learn(&mut self, learn: &Learn, kind: StageKind) -> Result<Score> {
+        let mut course = self.course(learn, kind)?;
+        while self.state.epoch < learn.epochs {
+            let record = self.epoch(&mut course)?;
+            self.setup.observer.epoch_done(self.state.stage, &record);
+            self.state.current.epochs.push(record);
+            if self.state.epoch < learn.epochs {
+                self.write_if_due()?;
+            }
+        }
+        self.keep_chosen(course.chooses)
+    }
+
+    fn course<'l>(&mut self, learn: &'l Learn, kind: StageKind) -> Result<Course<'l>> {
+        let dense = learn.distill.map(|_| self.state.dense.in_graph(self.setup.graph));
+        let teacher = dense.as_ref().zip(learn.distill);
+        let teacher = teacher.map(|(graph, distill)| Teacher { graph, distill });
+        let recipe = self.setup.recipe;
+        let settings = Settings {
+            batch: recipe.batch,
+            seed: recipe.seed,
+            biases: self.biases(),
+            pool: self.setup.pool,
+        };
+        let mut trainer = Trainer::new(&self.graph, teacher, learn, settings)?;
+        trainer.check(self.setup.data.training)?;
+        let steps = self.setup.data.training.len() / recipe.batch;
+        let total = steps as u64 * u64::from(learn.epochs);
+        let pruner = learn.gradual.map(|gradual| {
+            let from = (self.state.epoch > 0).then_some(self.state.pruned_from);
+            Pruner::new(gradual, total, self.biases(), (&mut trainer, from))
+        });
+        self.state.pruned_from = pruner.as_ref().map_or(0, Pruner::from);
+        if self.state.epoch > 0 {
+            self.restore(&mut trainer)?;
+        }
+        let last = kind == StageKind::Sparsify && learn.gradual.is_none();
+        Ok(Course {
+            learn,
+            pruner,
+            rate: learn.schedule.clone().build()?,
+            strength: learn.lambda_schedule.clone().build()?,
+            lr: trainer.optimizer().method().lr(),
+            trainer,
+            steps,
+            total,
+            chooses: if last { Chooses::Last } else { Chooses::Best },
+        })
+    }
+
+    /// Goes on from the state.
+    fn restore(&mut self, trainer: &mut Trainer) -> Result<()> {
+        if let Some(optimizer) = &self.state.optimizer {
+            trainer.optimizer().restore(optimizer.clone())?;
+        }
+        if let Some(saliency) = trainer.saliency() {
+            saliency.means.clone_from(&self.state.saliency);
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, course: &mut Course<'_>) -> Result<EpochRecord> {
+        let clock = Instant::now();
+        self.setup.data.training.start_epoch(self.state.epochs);
+        let (mut loss, mut correct, mut penalty) = (0.0, 0, 0.0);
+        for step in 0..course.steps {
+            if self.is_stopped() {
+                self.write()?;
+                return Err(Error::Interrupted { step: self.state.step + step as u64 });
+            }
+            let found = self.step(course, step)?;
+            loss += found.loss;
+            correct += found.correct;
+            penalty = found.penalty;
+        }
+        let seconds = clock.elapsed().as_secs_f64();
+        let samples = (course.steps * self.setup.recipe.batch) as f64;
+        let score = self.close(course)?;
+        let pace = course.pace(u64::from(self.state.epoch) * course.steps as u64 - 1);
+        let penalty = course.learn.penalty.map(|_| pace.lambda * penalty);
+        Ok(EpochRecord {
+            epoch: self.state.epoch,
+            seconds: clock.elapsed().as_secs_f64(),
+            learning_rate: Some(pace.lr),
+            lambda: course.learn.penalty.map(|_| pace.lambda),
+            train_loss: Some(loss / course.steps as f64),
+            penalty,
+            train_accuracy: Some(correct as f64 / samples),
+            validation_loss: Some(score.loss),
+            validation_accuracy: Some(score.accuracy),
+            weights_nonzero: Some(weights_left(&self.graph.params)),
+            weights_small_share: self.small_share()?,
+            samples_per_second: Some(samples / seconds),
+        })
+    }
+
+    fn step(&mut self, course: &mut Course<'_>, step: usize) -> Result<Found> {
+        let done = u64::from(self.state.epoch) * course.steps as u64 + step as u64;
+        let (samples, pace) = (&*self.setup.data.training, course.pace(done));
+        let first = step * self.setup.recipe.batch;
+        let found = course.trainer.step(samples, first, self.state.step + step as u64, pace)?;
+        if let Some(pruner) = &mut course.pruner {
+            pruner.after(done + 1, &mut course.trainer, &self.units)?;
+        }
+        self.setup.observer.step(Progress {
+            stage: self.state.stage,
+            epoch: self.state.epoch + 1,
+            step: step + 1,
+            steps: course.steps,
+            loss: found.loss,
+        });
+        Ok(found)
+    }
+
+    /// Makes the state that of the end of an epoch, and judges it.
+    fn close(&mut self, course: &mut Course<'_>) -> Result<Score> {
+        let state = &mut self.state;
+        let trainer = &mut course.trainer;
+        state.params = Snapshot::of(&trainer.params, self.graph.params.len());
+        state.params.put(&mut self.graph.params);
+        state.optimizer = Some(trainer.optimizer().state());
+        state.saliency = trainer.saliency().map(|found| found.means.clone()).unwrap_or_default();
+        state.epoch += 1;
+        state.epochs += 1;
+        state.step += course.steps as u64;
+        let score = self.score()?;
+        if !score.loss.is_finite() {
+            let at = "the validation loss, after an epoch whose batches were finite".into();
+            return Err(Error::Diverged { step: self.state.step, at });
+        }
+        let state = &mut self.state;
+        let done = u64::from(state.epoch) * course.steps as u64;
+        let counts = course.pruner.as_ref().is_none_or(|pruner| pruner.is_done(done));
+        if counts && state.best.as_ref().is_none_or(|best| best.is_beaten_by(score)) {
+            let params = state.params.clone();
+            state.best = Some(Best { epoch: state.epoch, score, params });
+        }
+        state.last_loss = score.loss;
+        state.last = score.accuracy;
+        Ok(score)
+    }
+
+    /// Takes the epoch that the stage keeps.
+    fn keep_chosen(&mut self, chooses: Chooses) -> Result<Score> {
+        let state = &mut self.state;
+        let last = Score { loss: state.last_loss, accuracy: state.last };
+        let score = match state.best.take().filter(|_| chooses == Chooses::Best) {
+            Some(best) => {
+                best.params.put(&mut self.graph.params);
+                state.current.chosen_epoch = Some(best.epoch);
+                best.score
+            }
+            None => {
+                state.current.chosen_epoch = Some(state.epoch);
+                last
+            }
+        };
+        Ok(score)
+    }
+}
+
+impl Course<'_> {
+    /// What holds in a step of the stage.
+    fn pace(&self, step: u64) -> Pace {
+        Pace {
+            lr: self.lr * self.rate.factor(step, self.total),
+            lambda: self.learn.lambda * self.strength.factor(step, self.total),
+            gradient_scale: 1.0,
+        }
+    }
+}

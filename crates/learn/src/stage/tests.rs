@@ -1,0 +1,328 @@
+//! Whole runs on two dimensions of signal in a sea of noise: small enough to look at.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use hoyer_graph::{Dim, Gemm, Relu, Role, Shape, Tensor, Type};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::observer::{Progress, Silent};
+use crate::record::EpochRecord;
+use crate::samples::Samples;
+
+const INPUTS: usize = 16;
+
+/// Blobs: the class moves the first three inputs, the rest is noise.
+struct Blobs {
+    count: usize,
+    epoch: u64,
+    /// Samples from this number on (of every epoch) are not finite.
+    bad_from: usize,
+}
+
+impl Blobs {
+    fn new(count: usize) -> Self {
+        Self { count, epoch: u64::MAX, bad_from: usize::MAX }
+    }
+}
+
+impl Samples for Blobs {
+    fn start_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn sample_len(&self) -> usize {
+        INPUTS
+    }
+
+    fn fill(&self, at: usize, input: &mut [f32]) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.epoch ^ (at as u64) << 20);
+        let center = [2.0, -2.0, 0.5][self.label(at) as usize];
+        for (i, x) in input.iter_mut().enumerate() {
+            let noise: f32 = (0..4).map(|_| rng.random_range(-0.6..0.6)).sum();
+            *x = noise + if i < 3 { center } else { 0.0 };
+        }
+        if at >= self.bad_from {
+            input[0] = f32::NAN;
+        }
+    }
+
+    fn label(&self, at: usize) -> i64 {
+        (at % 3) as i64
+    }
+}
+
+fn net(seed: u64) -> Graph {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut g = Graph::new("net");
+    let shape = Shape(vec![Dim::symbol("batch"), Dim::from(INPUTS)]);
+    let mut value = g.input("x", Type::f32(shape));
+    for (name, inp, out) in [("fc1", INPUTS, 20), ("fc2", 20, 12), ("fc3", 12, 3)] {
+        let reach = (3.0 / inp as f32).sqrt();
+        let data = (0..inp * out).map(|_| rng.random_range(-reach..reach)).collect();
+        let weight = Tensor::new(&[out, inp], data).unwrap();
+        let w = g.param(&format!("{name}.weight"), Role::Weight, weight).unwrap();
+        let b = g.param(&format!("{name}.bias"), Role::Bias, Tensor::full(&[out], 0.0)).unwrap();
+        value = g.add(name, Gemm::linear(), &[value, w, b]).unwrap();
+        if name != "fc3" {
+            value = g.add(&format!("{name}.relu"), Relu, &[value]).unwrap();
+        }
+    }
+    g.outputs.push(value);
+    g
+}
+
+const RECIPE: &str = r#"
+model = "net"
+data = "blobs"
+batch = 24
+validation = 100
+promise = { accuracy = 0.9, weights = 40 }
+[[stage]]
+kind = "train"
+epochs = 3
+optimizer = { name = "adam", lr = 0.01 }
+schedule = { name = "cosine", to = 0.1 }
+[[stage]]
+kind = "sparsify"
+epochs = 3
+optimizer = { name = "adam", lr = 0.01 }
+penalty = "hoyer-square"
+lambda = 1e-3
+distill = { temperature = 1.0, weight = 1.0 }
+[[stage]]
+kind = "prune"
+weights = 200
+[[stage]]
+kind = "sparsify"
+epochs = 4
+penalty = "hoyer-square"
+lambda = 1e-3
+gradual = { weights = 40, every = 4, until = 0.7, score = "fisher" }
+distill = { weight = 0.5 }
+[[stage]]
+kind = "finetune"
+epochs = 3
+clip = { norm = 1.0 }
+optimizer = { name = "sgd", lr = 0.01, decay = { weights = 1e-4 } }
+"#;
+
+fn recipe(text: &str) -> Recipe {
+    Recipe::parse(text).unwrap()
+}
+
+/// Where and when a run is made to stop.
+struct How<'a> {
+    threads: usize,
+    checkpoint: Option<&'a Path>,
+    observer: &'a dyn Observer,
+    stop: &'a AtomicBool,
+}
+
+fn run_how(recipe: &Recipe, training: &mut Blobs, how: &How<'_>) -> Result<Outcome> {
+    let pool = Arc::new(Pool::new(how.threads));
+    let mut validation = Blobs::new(101);
+    validation.start_epoch(1 << 40);
+    run(Setup {
+        recipe,
+        graph: &net(1),
+        data: Data { training, validation: &validation },
+        observer: how.observer,
+        checkpoint: how.checkpoint,
+        stop: how.stop,
+        pool: &pool,
+    })
+}
+
+fn run_on(threads: usize, recipe: &Recipe, checkpoint: Option<&Path>) -> Result<Outcome> {
+    let stop = AtomicBool::new(false);
+    let how = How { threads, checkpoint, observer: &Silent, stop: &stop };
+    run_how(recipe, &mut Blobs::new(490), &how)
+}
+
+/// Bits of all parameters.
+fn bits(graph: &Graph) -> Vec<u32> {
+    graph.params.iter().flat_map(|param| param.tensor.data().iter().map(|x| x.to_bits())).collect()
+}
+
+fn file(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("state")
+}
+
+#[test]
+fn a_recipe_gives_an_accurate_network_of_the_promised_size() {
+    let outcome = run_on(1, &recipe(RECIPE), None).unwrap();
+    assert!(outcome.dense_accuracy > 0.95, "{}", outcome.dense_accuracy);
+    assert!(outcome.accuracy > 0.95, "{}", outcome.accuracy);
+    let left = weights_left(&outcome.network.params);
+    assert!((30..=40).contains(&left), "{left}");
+    assert_eq!(outcome.records.len(), 5);
+    assert_eq!(outcome.records[4].weights_nonzero, Some(left));
+    assert_eq!(outcome.records[1].epochs.len(), 3);
+    assert_eq!(outcome.records[2].validation_metric_before, outcome.records[1].validation_metric);
+    assert_eq!(weights_left(&outcome.dense.params), weights_total(&outcome.dense.params));
+}
+
+#[test]
+fn the_penalty_and_the_loss_fall() {
+    let outcome = run_on(2, &recipe(RECIPE), None).unwrap();
+    let first = &outcome.records[0].epochs;
+    assert!(first[2].train_loss < first[0].train_loss);
+    let sparsify = &outcome.records[1].epochs;
+    assert!(sparsify[2].penalty < sparsify[0].penalty);
+}
+
+#[test]
+fn masks_hold_to_the_end() {
+    let outcome = run_on(1, &recipe(RECIPE), None).unwrap();
+    for param in &outcome.network.params {
+        let Some(mask) = &param.mask else { continue };
+        let dead = param.tensor.data().iter().zip(mask).filter(|(_, live)| !**live);
+        assert!(dead.clone().count() > 0 && dead.clone().all(|(w, _)| w.to_bits() == 0));
+    }
+    let weights = outcome.network.params.iter().filter(|param| param.role == Role::Weight);
+    assert!(weights.clone().all(|param| param.mask.is_some()));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    let networks =
+        [1, 2, 3].map(|threads| bits(&run_on(threads, &recipe(RECIPE), None).unwrap().network));
+    assert!(networks[0] == networks[1] && networks[0] == networks[2]);
+}
+
+/// Stops a run at a step, counted over the run.
+struct StopAt<'a> {
+    left: RefCell<u32>,
+    stop: &'a AtomicBool,
+}
+
+impl Observer for StopAt<'_> {
+    fn step(&self, _: Progress) {
+        let mut left = self.left.borrow_mut();
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
+    let whole = run_on(2, &recipe(RECIPE), None).unwrap();
+    // In the first epoch, within each stage, at the end of an epoch, near the end.
+    for steps in [1, 30, 60, 61, 100, 145, 160, 190, 220, 250, 259] {
+        let folder = tempfile::tempdir().unwrap();
+        let stop = AtomicBool::new(false);
+        let observer = StopAt { left: RefCell::new(steps), stop: &stop };
+        let path = file(&folder);
+        let how = How { threads: 1, checkpoint: Some(&path), observer: &observer, stop: &stop };
+        let error = run_how(&recipe(RECIPE), &mut Blobs::new(490), &how).unwrap_err();
+        assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+        let resumed = run_on(2, &recipe(RECIPE), Some(&path)).unwrap();
+        assert!(bits(&resumed.network) == bits(&whole.network), "stopped after {steps}");
+        assert!(bits(&resumed.dense) == bits(&whole.dense));
+        assert_eq!(resumed.accuracy.to_bits(), whole.accuracy.to_bits());
+        let epochs = |outcome: &Outcome| {
+            let all = outcome.records.iter().flat_map(|record| &record.epochs);
+            all.map(|epoch| (epoch.train_loss, epoch.weights_nonzero)).collect::<Vec<_>>()
+        };
+        assert_eq!(epochs(&resumed), epochs(&whole));
+    }
+}
+
+#[test]
+fn a_finished_run_is_not_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    let first = run_on(1, &recipe(RECIPE), Some(&path)).unwrap();
+    let again = run_on(1, &recipe(RECIPE), Some(&path)).unwrap();
+    assert_eq!(first, again);
+}
+
+#[test]
+fn a_checkpoint_of_another_recipe_or_damaged_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    run_on(1, &recipe(text), Some(&path)).unwrap();
+    let other = recipe(&text.replace("epochs = 3", "epochs = 4"));
+    let error = run_on(1, &other, Some(&path)).unwrap_err().to_string();
+    assert!(error.ends_with("state is a checkpoint of another recipe or network"), "{error}");
+    let good = std::fs::read(&path).unwrap();
+    for at in [0, 8, 60, good.len() / 2, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&path, &bad).unwrap();
+        let error = run_on(1, &recipe(text), Some(&path)).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        std::fs::write(&path, &good[..at]).unwrap();
+        let error = run_on(1, &recipe(text), Some(&path)).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    }
+}
+
+#[test]
+fn auto_keeps_the_accuracy_with_few_weights() {
+    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"prune\"").unwrap()];
+    for auto in ["accuracy = 0.95", "accuracy = 0.95, of-std = true"] {
+        let text = format!("{text}[[stage]]\nkind = \"prune\"\nauto = {{ {auto} }}\n");
+        let outcome = run_on(1, &recipe(&text), None).unwrap();
+        assert!(outcome.accuracy >= 0.95, "{}", outcome.accuracy);
+        let left = weights_left(&outcome.network.params);
+        assert!(left < weights_total(&outcome.network.params) / 4, "{left}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_where_it_began_and_keeps_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    let stop = AtomicBool::new(false);
+    let how = How { threads: 1, checkpoint: Some(&path), observer: &Silent, stop: &stop };
+    let mut samples = Blobs { bad_from: 100, ..Blobs::new(490) };
+    let error = run_how(&recipe(RECIPE), &mut samples, &how).unwrap_err().to_string();
+    assert_eq!(error, "loss or gradient is not finite in step 4; it began with a sample");
+    assert!(!path.exists());
+
+    let wild = RECIPE.replace("\"adam\", lr = 0.01 }\npenalty", "\"sgd\", lr = 1e30 }\npenalty");
+    let error = run_on(1, &recipe(&wild), Some(&path)).unwrap_err().to_string();
+    assert!(error.contains("; it began with "), "{error}");
+    assert!(error.contains("fc"), "{error}");
+    let state = checkpoint::read(&path, &recipe(&wild), &net(1)).unwrap();
+    assert_eq!(state.stage, 1);
+}
+
+#[test]
+fn epochs_are_told_in_order() {
+    struct Heard(RefCell<Vec<(usize, u32)>>);
+    impl Observer for Heard {
+        fn epoch_done(&self, index: usize, record: &EpochRecord) {
+            self.0.borrow_mut().push((index, record.epoch));
+        }
+    }
+    let heard = Heard(RefCell::default());
+    let stop = AtomicBool::new(false);
+    let how = How { threads: 1, checkpoint: None, observer: &heard, stop: &stop };
+    run_how(&recipe(RECIPE), &mut Blobs::new(490), &how).unwrap();
+    let told = heard.0.into_inner();
+    assert_eq!(told.len(), 13);
+    assert!(told.is_sorted());
+}
+
+#[test]
+fn data_that_do_not_fit_are_refused() {
+    let few = run_how(
+        &recipe(RECIPE),
+        &mut Blobs::new(10),
+        &How { threads: 1, checkpoint: None, observer: &Silent, stop: &AtomicBool::new(false) },
+    );
+    let text = "training samples: got 10, need at least one batch of 24";
+    assert_eq!(few.unwrap_err().to_string(), text);
+}

@@ -1,0 +1,94 @@
+//! The graph that a stage trains: the network's training form, a loss, gradients, and a teacher if there is one.
+
+use hoyer_graph::loss::{self, Distillation};
+use hoyer_graph::{
+    Dim, Graph, Shape, Type, ValueId, append, gradient, seed_dropout, trained, training,
+};
+
+use crate::recipe::Distill;
+use crate::{Error, Result};
+
+/// A training graph and what to find in it.
+pub(super) struct Training {
+    pub(super) graph: Graph,
+    pub(super) input: ValueId,
+    pub(super) labels: ValueId,
+    pub(super) loss: ValueId,
+    pub(super) logits: ValueId,
+    pub(super) gradients: Vec<ValueId>,
+    pub(super) classes: usize,
+}
+
+impl Training {
+    /// What a program must keep readable.
+    pub(super) fn outputs(&self) -> Vec<ValueId> {
+        [self.loss, self.logits].into_iter().chain(self.gradients.iter().copied()).collect()
+    }
+}
+
+/// A network to learn from.
+#[derive(Clone, Copy)]
+pub(crate) struct Teacher<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) distill: Distill,
+}
+
+/// Appends to the training form of `graph`; ids of `graph` keep their meaning.
+pub(super) fn training_graph(
+    graph: &Graph,
+    teacher: Option<Teacher<'_>>,
+    seed: u64,
+) -> Result<Training> {
+    let (input, logits) = ends(graph)?;
+    let classes = classes(graph)?;
+    let mut graph = training(graph)?;
+    seed_dropout(&mut graph, seed);
+    let teacher = match teacher {
+        Some(teacher) => {
+            let answers = append(&mut graph, teacher.graph, "teacher", &[input])?;
+            Some((answers[0], teacher.distill))
+        }
+        None => None,
+    };
+    let labels = labels(&mut graph);
+    let loss = match teacher {
+        Some((answers, Distill { temperature, weight })) => {
+            let settings = Distillation { temperature: temperature as f32, weight: weight as f32 };
+            loss::distillation(&mut graph, logits, answers, labels, settings)?
+        }
+        None => loss::cross_entropy(&mut graph, logits, labels)?,
+    };
+    let wrt = trained(&graph);
+    let gradients = gradient(&mut graph, loss, &wrt)?;
+    Ok(Training { graph, input, labels, loss, logits, gradients, classes })
+}
+
+/// Adds the input that takes the class of every sample.
+pub(super) fn labels(graph: &mut Graph) -> ValueId {
+    graph.input("labels", Type::i64(Shape(vec![Dim::symbol("batch")])))
+}
+
+/// The network's input and its logits.
+pub(super) fn ends(graph: &Graph) -> Result<(ValueId, ValueId)> {
+    match (graph.inputs.as_slice(), graph.outputs.as_slice()) {
+        ([input], [output]) => Ok((*input, *output)),
+        (inputs, outputs) => {
+            let got = inputs.len().max(outputs.len());
+            let need = "one input and one output".into();
+            Err(Error::Data { what: "inputs or outputs of the network", got, need })
+        }
+    }
+}
+
+/// How many classes the logits are for.
+pub(super) fn classes(graph: &Graph) -> Result<usize> {
+    let (_, logits) = ends(graph)?;
+    let shape = &graph.value(logits).kind.shape;
+    let classes = shape.0.get(1).and_then(Dim::fixed).filter(|_| shape.rank() == 2);
+    let need = || "2, which are [batch, classes]".into();
+    classes.ok_or_else(|| Error::Data {
+        what: "dimensions of the network's output",
+        got: shape.rank(),
+        need: need(),
+    })
+}
