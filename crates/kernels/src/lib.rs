@@ -2,7 +2,7 @@
 //!
 //! - [`isa`] chooses AVX2 or portable code when the program runs.
 //! - [`pool`] splits a call over threads, with results that do not depend on their number.
-//! - [`elementwise`], [`broadcast`], [`places`] and [`reduce`] cover most ops that are no product.
+//! - [`elementwise`], [`broadcast`], [`places`], [`reduce`] and [`window`] cover most ops that are no product.
 //! - [`gemm`] and [`conv`] are the products; [`update`] is the optimizer's one pass over the weights.
 //!
 //! Not here: which kernel runs when (crate `hoyer-run`).
@@ -23,3 +23,4 @@ pub mod pool;
 pub mod reduce;
 mod sums;
 pub mod update;
+pub mod window;

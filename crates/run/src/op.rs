@@ -5,16 +5,19 @@
 mod arithmetic;
 mod batch_normalization;
 mod clip;
+mod concat;
 mod conv;
 mod dropout;
 mod elementwise;
 mod gemm;
+mod matmul;
 mod max_pool;
 mod places;
 mod reduce;
 mod reference;
 mod softmax;
 mod softmax_cross_entropy;
+mod window;
 
 use crate::kernel::{Kernel, Site};
 use hoyer_graph::Op;
@@ -33,6 +36,7 @@ fn product(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::ConvInputGradient(op) => conv::input_gradient(&op.conv, site),
         Op::ConvWeightGradient(op) => conv::weight_gradient(&op.conv, site),
         Op::Gemm(op) => gemm::kernel(op, site),
+        Op::MatMul(_) => matmul::kernel(site),
         _ => None,
     }
 }
@@ -59,6 +63,7 @@ fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::Tanh(_) => elementwise::unary(tanh),
         Op::TanhGradient(_) => elementwise::gradient(|dy, y| dy * (1.0 - y * y)),
         Op::Dropout(op) => dropout::kernel(op),
+        Op::Concat(op) => concat::kernel(op, site),
         Op::Expand(_) => places::expand(site),
         Op::Pad(op) => places::pad(op, site),
         Op::Slice(op) => places::slice(op, site),
@@ -71,14 +76,16 @@ fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
 /// Ops over windows, channels or whole axes.
 fn per_channel(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     match site.op() {
+        Op::AveragePool(op) => window::average(op, site),
+        Op::AveragePoolGradient(op) => window::average_gradient(&op.pool, site),
         Op::BatchNormalization(op) => batch_normalization::forward(op, site),
         Op::BatchNormalizationGradient(_) => batch_normalization::gradient(site),
         Op::BatchNormalizationInferenceGradient(op) => {
             batch_normalization::inference_gradient(op, site)
         }
         Op::GlobalAveragePool(_) => reduce::spatial_mean(site),
-        Op::MaxPool(op) => max_pool::forward(op, site),
-        Op::MaxPoolGradient(op) => max_pool::gradient(&op.pool, site),
+        Op::MaxPool(op) => window::max(op, site),
+        Op::MaxPoolGradient(op) => window::max_gradient(&op.pool, site),
         Op::ReduceMean(op) => reduce::mean(&op.axes, site),
         Op::ReduceMeanGradient(op) => reduce::mean_gradient(&op.mean, site),
         Op::ReduceSum(op) => reduce::sum(op, site),

@@ -12,8 +12,30 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// Runs all that is `wanted` ten times, and counts what the last seven allocate.
+fn allocations(g: &Graph, wanted: &[ValueId]) -> usize {
+    let pool = Arc::new(Pool::new(2));
+    let mut program = Program::compile(g, &Bindings::new(), wanted, &pool).unwrap();
+    let mut params = g.params.clone();
+    for step in 0..3 {
+        program.run(&mut params, step);
+    }
+    let region = Region::new(ALLOCATOR);
+    for step in 3..10 {
+        program.run(&mut params, step);
+    }
+    region.change().allocations
+}
+
+/// One test, as the allocator counts for all threads together.
 #[test]
-fn a_training_step_allocates_nothing_after_the_first() {
+fn training_steps_allocate_nothing_after_the_first() {
+    for (name, (g, wanted)) in [("perceptron", perceptron()), ("residual", residual())] {
+        assert_eq!(allocations(&g, &wanted), 0, "{name}");
+    }
+}
+
+fn perceptron() -> (Graph, Vec<ValueId>) {
     let mut numbers = Numbers(3);
     let mut g = Graph::new("mlp");
     let x = g.input("x", Type::f32([64, 784]));
@@ -25,14 +47,63 @@ fn a_training_step_allocates_nothing_after_the_first() {
     let y = g.add("fc2", Gemm::linear(), &[y, w2]).unwrap();
     let loss = g.add("loss", SoftmaxCrossEntropyLoss, &[y, labels]).unwrap();
     let wanted = gradient(&mut g, loss, &[w1, w2]).unwrap();
-    let pool = Arc::new(Pool::new(2));
-    let mut program = Program::compile(&g, &Bindings::new(), &wanted, &pool).unwrap();
-    for step in 0..3 {
-        program.run(&mut g.params, step);
-    }
-    let region = Region::new(ALLOCATOR);
-    for step in 3..10 {
-        program.run(&mut g.params, step);
-    }
-    assert_eq!(region.change().allocations, 0);
+    (g, wanted)
+}
+
+/// Normalizes and takes the parameters that learn into `learned`.
+fn normalized(g: &mut Graph, name: &str, x: ValueId, learned: &mut Vec<ValueId>) -> ValueId {
+    let channels = g.value(x).kind.shape.fixed().unwrap()[1];
+    let mut p = |part: &str, role: Role, value: f32| {
+        let tensor = Tensor::full(&[channels], value);
+        g.param(&format!("{name}.{part}"), role, tensor).unwrap()
+    };
+    let (scale, shift) = (p("scale", Role::NormScale, 1.0), p("shift", Role::NormShift, 0.0));
+    let (mean, var) = (p("mean", Role::Statistic, 0.0), p("var", Role::Statistic, 1.0));
+    learned.extend([scale, shift]);
+    g.add(name, BatchNormalization::default(), &[x, scale, shift, mean, var]).unwrap()
+}
+
+/// A residual block that halves the image and doubles the channels, between pools and a dropout.
+fn residual() -> (Graph, Vec<ValueId>) {
+    let mut numbers = Numbers(4);
+    let mut g = Graph::new("residual");
+    let mut learned = Vec::new();
+    let x = g.input("x", Type::f32([8, 3, 16, 16]));
+    let labels = g.input("labels", Type::i64([8]));
+    let mut w = |g: &mut Graph, name: &str, shape: &[usize]| {
+        g.param(name, Role::Weight, numbers.tensor(shape)).unwrap()
+    };
+    let (w1, w2, w3) = (
+        w(&mut g, "w1", &[6, 3, 3, 3]),
+        w(&mut g, "w2", &[12, 6, 3, 3]),
+        w(&mut g, "w3", &[10, 24]),
+    );
+    learned.extend([w1, w2, w3]);
+    let y = g.add("conv1", Conv::new(Window::square(3, 1, 1)), &[x, w1]).unwrap();
+    let y = normalized(&mut g, "norm1", y, &mut learned);
+    let y = g.add("relu1", Relu, &[y]).unwrap();
+    let y = g.add("pool1", MaxPool::new(Window::square(3, 1, 1)), &[y]).unwrap();
+    let halved = |axes: Vec<i64>| Slice {
+        starts: vec![0; 2],
+        ends: vec![i64::MAX; 2],
+        axes,
+        steps: vec![2; 2],
+    };
+    let short = g.add("halve", halved(vec![2, 3]), &[y]).unwrap();
+    let short = g.add("widen", Pad::zeros(&[0, 3, 0, 0, 0, 3, 0, 0]), &[short]).unwrap();
+    let y = g.add("conv2", Conv::new(Window::square(3, 2, 1)), &[y, w2]).unwrap();
+    let y = normalized(&mut g, "norm2", y, &mut learned);
+    let y = g.add("residual", Add, &[y, short]).unwrap();
+    let y = g.add("relu2", Relu, &[y]).unwrap();
+    let y = g.add("pool2", AveragePool::new(Window::square(3, 2, 1)), &[y]).unwrap();
+    let smooth = g.add("tanh", Tanh, &[y]).unwrap();
+    let y = g.add("both", Concat { axis: 1 }, &[y, smooth]).unwrap();
+    let y = g.add("dropout", Dropout::new(0.5, 1), &[y]).unwrap();
+    let y = g.add("global", GlobalAveragePool, &[y]).unwrap();
+    let y = g.add("flatten", Flatten { axis: 1 }, &[y]).unwrap();
+    let y = g.add("fc", Gemm::linear(), &[y, w3]).unwrap();
+    let mut g = training(&g).unwrap();
+    let loss = g.add("loss", SoftmaxCrossEntropyLoss, &[y, labels]).unwrap();
+    let wanted = gradient(&mut g, loss, &learned).unwrap();
+    (g, wanted)
 }

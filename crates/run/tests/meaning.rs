@@ -192,6 +192,53 @@ fn pools_compute_their_meaning() {
 }
 
 #[test]
+fn pools_of_any_window_compute_their_meaning() {
+    let window = |kernel: [usize; 2], stride: usize, pads: [usize; 4], dilation: usize| Window {
+        strides: vec![stride; 2],
+        pads: pads.to_vec(),
+        dilations: vec![dilation; 2],
+        ..Window::new(&kernel)
+    };
+    let windows = [
+        window([3, 3], 2, [1; 4], 1),
+        window([3, 2], 1, [1, 0, 2, 1], 1),
+        window([2, 2], 2, [0; 4], 1),
+        window([3, 3], 3, [1, 2, 0, 1], 2),
+        window([5, 1], 2, [3, 0, 4, 0], 1),
+    ];
+    for ceil_mode in [false, true] {
+        for window in &windows {
+            let window = || window.clone();
+            for shape in [t([2, 3, 9, 8]), t([1, 70, 11, 13])] {
+                op(MaxPool { window: window(), ceil_mode }, from_ref(&shape));
+                for count_include_pad in [false, true] {
+                    let pool = AveragePool { window: window(), ceil_mode, count_include_pad };
+                    op(pool, from_ref(&shape));
+                }
+            }
+        }
+        let line = Window { strides: vec![2], pads: vec![1, 0], ..Window::new(&[3]) };
+        op(MaxPool { window: line.clone(), ceil_mode }, &[t([2, 3, 11])]);
+        op(AveragePool { ceil_mode, ..AveragePool::new(line) }, &[t([2, 3, 12])]);
+    }
+    op(AveragePool::new(Window::new(&[2, 2, 2])), &[t([1, 2, 3, 4, 3])]);
+}
+
+#[test]
+fn stacks_of_products_compute_their_meaning() {
+    for (a, b) in [
+        (t([9, 33]), t([33, 7])),
+        (t([3, 9, 33]), t([33, 7])),
+        (t([3, 9, 17]), t([3, 17, 5])),
+        (t([5, 4, 9, 17]), t([5, 4, 17, 33])),
+        (t([5, 1, 9, 17]), t([4, 17, 3])),
+        (t([1, 2, 3]), t([1, 3, 1])),
+    ] {
+        op(MatMul, &[a, b]);
+    }
+}
+
+#[test]
 fn softmaxes_and_losses_compute_their_meaning() {
     op(Softmax { axis: -1 }, &[t([4, 10])]);
     op(LogSoftmax { axis: 1 }, &[t([4, 10])]);
