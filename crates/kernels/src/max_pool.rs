@@ -131,11 +131,12 @@ fn gradient_pairs(g: &Geometry, (dy, x, y): (&[f32], &[f32], &[f32]), dx: &mut [
         let gradients = to_above.chunks_exact_mut(2).zip(to_below.chunks_exact_mut(2));
         let windows = dy[row.clone()].iter().zip(&y[row]);
         for (((a, b), (da, db)), (&dy, &y)) in inputs.zip(gradients).zip(windows) {
-            let hit = [a[0] == y, a[1] == y, b[0] == y];
-            da[0] = if hit[0] { dy } else { 0.0 };
-            da[1] = if hit[1] && !hit[0] { dy } else { 0.0 };
-            db[0] = if hit[2] && !hit[0] && !hit[1] { dy } else { 0.0 };
-            db[1] = if hit[0] || hit[1] || hit[2] { 0.0 } else { dy };
+            // Whole words of ones and zeros instead of branches, so that the compiler makes vectors of them.
+            let hit = [a[0], a[1], b[0]].map(|x| u32::from(x == y).wrapping_neg());
+            let free = [!hit[0], !hit[0] & !hit[1], !hit[0] & !hit[1] & !hit[2]];
+            let to = |chosen: u32| f32::from_bits(dy.to_bits() & chosen);
+            (da[0], da[1]) = (to(hit[0]), to(hit[1] & free[0]));
+            (db[0], db[1]) = (to(hit[2] & free[1]), to(free[2]));
         }
     }
 }

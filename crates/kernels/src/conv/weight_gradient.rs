@@ -214,10 +214,16 @@ impl WeightGradient {
             }
         }
         let one = L::splat(1.0);
-        for (acc, sums) in acc.iter().zip(sums.chunks_mut(self.columns)) {
-            for (acc, sums) in acc.iter().zip(sums.chunks_exact_mut(LANES)) {
-                // SAFETY: `sums` is a chunk of LANES elements.
-                unsafe { L::load(sums.as_ptr()).add_product(*acc, one).store(sums.as_mut_ptr()) };
+        // Constant indices only: an array indexed by a variable would live in memory, not in registers.
+        for (r, acc) in acc.iter().enumerate() {
+            for (i, acc) in acc.iter().enumerate() {
+                let start = r * self.columns + i * LANES;
+                if let Some(sums) = sums.get_mut(start..start + LANES) {
+                    // SAFETY: `sums` has LANES elements.
+                    unsafe {
+                        L::load(sums.as_ptr()).add_product(*acc, one).store(sums.as_mut_ptr())
+                    };
+                }
             }
         }
     }
