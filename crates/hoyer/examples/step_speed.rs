@@ -1,0 +1,201 @@
+//! How fast hoyer trains a network on samples like MNIST's: whole steps, as the trainer takes them.
+//!
+//! ```text
+//! step_speed MODEL BATCH [penalties=LIST] [seconds=S] [blocks=N] [threads=T] [load=FOLDER]
+//! ```
+//! A step is forward, backward and the optimizer's pass (Adam) over a batch that is copied in. Blocks of
+//! `seconds` alternate between the penalties of `LIST`, so that a change of the machine's speed hits all.
+//! `load` names a folder with `weights.f32`, `images.f32` and `labels.i64` (plain little-endian numbers,
+//! parameters one after the other) so that another program can start from the same state; without it the
+//! weights are the model's own and the batch is made up. Prints JSON: for each penalty the first losses, and
+//! samples per second.
+//! Not here: the comparison with PyTorch (`benches/vs-torch`).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a measurement that cannot be made should say where and stop"
+)]
+
+use hoyer_graph::check::Numbers;
+use hoyer_graph::*;
+use hoyer_kernels::pool::Pool;
+use hoyer_learn::optimizer::{Config, Optimizer, Pace, Parameter, Tensor as Layer, on};
+use hoyer_learn::penalty::{ByName, View};
+use hoyer_run::Program;
+use hoyer_zoo::model;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Losses to report: enough for another program to see that it does the same.
+const LOSSES: usize = 10;
+/// MNIST's.
+const SAMPLE: [usize; 3] = [1, 28, 28];
+const CLASSES: usize = 10;
+const LR: f64 = 1e-3;
+const LAMBDA: f64 = 2e-4;
+
+fn main() {
+    let run = Settings::from_args();
+    let pool = Arc::new(Pool::new(run.threads));
+    let mut trainers: Vec<Trainer> =
+        run.penalties.iter().map(|penalty| Trainer::new(&run, penalty, &pool)).collect();
+    let losses: Vec<Vec<f32>> =
+        trainers.iter_mut().map(|trainer| (0..LOSSES).map(|_| trainer.step()).collect()).collect();
+    let mut speeds = vec![Vec::new(); trainers.len()];
+    for block in 0..=run.blocks {
+        for (trainer, speeds) in trainers.iter_mut().zip(&mut speeds) {
+            let speed = trainer.samples_per_second(run.block);
+            // The first block warms up.
+            if block > 0 {
+                speeds.push(speed);
+            }
+        }
+    }
+    let results = run.penalties.iter().zip(losses).zip(speeds);
+    let results = results.map(|((penalty, losses), speeds)| {
+        let mut sorted = speeds.clone();
+        sorted.sort_by(f64::total_cmp);
+        json!({
+            "penalty": penalty, "losses": losses, "blocks": speeds,
+            "samples_per_second": { "median": sorted[sorted.len() / 2], "min": sorted[0],
+                "max": sorted[sorted.len() - 1] },
+        })
+    });
+    let results = results.collect::<Vec<_>>();
+    println!(
+        "{}",
+        json!({ "model": run.model, "batch": run.batch, "threads": pool.threads(), "runs": results })
+    );
+}
+
+/// What to measure.
+struct Settings {
+    model: String,
+    batch: usize,
+    penalties: Vec<String>,
+    block: Duration,
+    blocks: usize,
+    threads: usize,
+    load: Option<PathBuf>,
+}
+
+impl Settings {
+    fn from_args() -> Self {
+        let args: Vec<String> = std::env::args().skip(1).collect();
+        let given = |name: &str| {
+            args.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+        };
+        let number = |name: &str, default: f64| given(name).map_or(default, |n| n.parse().unwrap());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let penalties = given("penalties").unwrap_or_else(|| "none,hoyer-square".to_owned());
+        Self {
+            model: args.first().expect("the first argument is a model").clone(),
+            batch: args.get(1).expect("the second argument is a batch size").parse().unwrap(),
+            penalties: penalties.split(',').map(str::to_owned).collect(),
+            block: Duration::from_secs_f64(number("seconds", 1.0)),
+            blocks: number("blocks", 5.0) as usize,
+            threads: number("threads", cores as f64) as usize,
+            load: given("load").map(PathBuf::from),
+        }
+    }
+}
+
+/// A network in training.
+struct Trainer {
+    graph: Graph,
+    program: Program,
+    optimizer: Optimizer,
+    pool: Arc<Pool>,
+    /// Parameters that are trained, with the values that are their gradients; in the graph's order.
+    gradients: Vec<ValueId>,
+    loss: ValueId,
+    input: ValueId,
+    labels: ValueId,
+    batch: (Vec<f32>, Vec<i64>),
+    steps: u64,
+}
+
+impl Trainer {
+    fn new(run: &Settings, penalty: &str, pool: &Arc<Pool>) -> Self {
+        let mut graph = training(&model::build(&run.model, &SAMPLE, CLASSES, 1).unwrap()).unwrap();
+        let trained = trained(&graph);
+        assert_eq!(
+            trained.len(),
+            graph.params.len(),
+            "the network has nothing but trained parameters"
+        );
+        let batch = match &run.load {
+            Some(folder) => load(folder, &mut graph),
+            None => made_up(run.batch),
+        };
+        let labels = graph.input("labels", Type::i64(Shape(vec![Dim::symbol("batch")])));
+        let (logits, input) = (graph.outputs[0], graph.inputs[0]);
+        let loss = loss::cross_entropy(&mut graph, logits, labels).unwrap();
+        let gradients = gradient(&mut graph, loss, &trained).unwrap();
+        let outputs: Vec<ValueId> = [loss, logits].into_iter().chain(gradients.clone()).collect();
+        let sizes = Bindings::from([("batch".to_owned(), run.batch)]);
+        let program = Program::compile(&graph, &sizes, &outputs, pool).unwrap();
+        let penalty = (penalty != "none").then(|| penalty.parse::<ByName>().unwrap().0);
+        let parameter = |param: &Param| Parameter {
+            view: View::of(param.tensor.shape()),
+            role: param.role,
+            penalty: penalty.filter(|_| param.role == Role::Weight),
+        };
+        let parameters: Vec<Parameter> =
+            graph.params[..trained.len()].iter().map(parameter).collect();
+        let optimizer = Optimizer::new(Config::default().build().unwrap(), &parameters);
+        let pool = Arc::clone(pool);
+        Self { graph, program, optimizer, pool, gradients, loss, input, labels, batch, steps: 0 }
+    }
+
+    /// Takes a step and gives its loss, penalty not included.
+    fn step(&mut self) -> f32 {
+        self.program.input_mut(self.input).copy_from_slice(&self.batch.0);
+        self.program.labels_mut(self.labels).copy_from_slice(&self.batch.1);
+        self.program.run(&mut self.graph.params, self.steps);
+        let layers = self.graph.params.iter_mut().zip(&self.gradients);
+        let layers = layers.map(|(param, id)| Layer {
+            weights: param.tensor.data_mut(),
+            gradient: self.program.value(*id),
+            mask: param.mask.as_deref(),
+        });
+        let pace = Pace { lr: LR, lambda: LAMBDA, gradient_scale: 1.0 };
+        self.optimizer.step(pace, layers, on(&self.pool)).unwrap();
+        self.steps += 1;
+        self.program.value(self.loss)[0]
+    }
+
+    fn samples_per_second(&mut self, block: Duration) -> f64 {
+        let (start, mut steps) = (Instant::now(), 0);
+        while start.elapsed() < block {
+            self.step();
+            steps += 1;
+        }
+        (steps * self.batch.1.len()) as f64 / start.elapsed().as_secs_f64()
+    }
+}
+
+fn made_up(batch: usize) -> (Vec<f32>, Vec<i64>) {
+    let mut numbers = Numbers(2);
+    let images = numbers.tensor(&[batch * SAMPLE.iter().product::<usize>()]);
+    let labels = (0..batch).map(|_| numbers.index(CLASSES) as i64).collect();
+    (images.data().to_vec(), labels)
+}
+
+/// Puts the folder's weights into the graph, and gives its batch.
+fn load(folder: &Path, graph: &mut Graph) -> (Vec<f32>, Vec<i64>) {
+    let floats = |name: &str| -> Vec<f32> {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    };
+    let mut weights = floats("weights.f32").into_iter();
+    for param in &mut graph.params {
+        param.tensor.data_mut().fill_with(|| weights.next().expect("a number for every weight"));
+    }
+    assert!(weights.next().is_none(), "as many numbers as weights");
+    let labels = std::fs::read(folder.join("labels.i64")).unwrap();
+    let labels = labels.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+    (floats("images.f32"), labels)
+}
