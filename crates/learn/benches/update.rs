@@ -79,13 +79,13 @@ fn noise(len: usize, seed: u64, scale: f32) -> Vec<f32> {
     std::iter::repeat_with(draw).take(len).collect()
 }
 
-#[divan::bench(args = PENALTIES)]
+#[divan::bench(args = PENALTIES, sample_count = 5_000)]
 fn lenet_300_100_adam(bencher: Bencher<'_, '_>, penalty: &str) {
     Network::new(&LENET_300_100, Config::Adam(AdamConfig::default()), penalty).bench(bencher, 2);
 }
 
-/// On two cores: how much a whole training step becomes longer.
-#[divan::bench(args = PENALTIES)]
+/// On two cores with nothing else to do: how much a whole training step becomes longer.
+#[divan::bench(args = PENALTIES, sample_count = 5_000)]
 fn lenet_300_100_adam_two_threads(bencher: Bencher<'_, '_>, penalty: &str) {
     let adam = Config::Adam(AdamConfig::default());
     let mut network = Network::new(&LENET_300_100, adam, penalty);
@@ -94,7 +94,7 @@ fn lenet_300_100_adam_two_threads(bencher: Bencher<'_, '_>, penalty: &str) {
 }
 
 /// One weight in fifty lives, as after pruning.
-#[divan::bench(args = ["none", "hoyer-square", "group-hoyer-square"])]
+#[divan::bench(args = ["none", "hoyer-square", "group-hoyer-square"], sample_count = 5_000)]
 fn lenet_300_100_adam_masked(bencher: Bencher<'_, '_>, penalty: &str) {
     let adam = Config::Adam(AdamConfig::default());
     let mut network = Network::new(&LENET_300_100, adam, penalty);
@@ -103,12 +103,12 @@ fn lenet_300_100_adam_masked(bencher: Bencher<'_, '_>, penalty: &str) {
     network.bench(bencher, 2);
 }
 
-#[divan::bench(args = PENALTIES)]
+#[divan::bench(args = PENALTIES, sample_count = 5_000)]
 fn lenet_300_100_sgd(bencher: Bencher<'_, '_>, penalty: &str) {
     Network::new(&LENET_300_100, Config::Sgd(SgdConfig::default()), penalty).bench(bencher, 1);
 }
 
-#[divan::bench(args = PENALTIES)]
+#[divan::bench(args = PENALTIES, sample_count = 5_000)]
 fn lenet_5_adam(bencher: Bencher<'_, '_>, penalty: &str) {
     Network::new(&LENET_5, Config::Adam(AdamConfig::default()), penalty).bench(bencher, 2);
 }

@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
+use super::LANES;
 use super::rule::Rule;
 use super::term::Term;
-use super::vector::Vector;
-use super::{Block, LANES};
+use super::vector::{Vector, first};
 
 /// Equally long slices of one tensor: what a pass reads and writes.
 pub(super) struct Slices<'a, const STATES: usize> {
@@ -33,11 +33,10 @@ impl<const STATES: usize> Slices<'_, STATES> {
 }
 
 /// One block of every slice.
-struct Blocks<'a, const STATES: usize> {
-    weights: &'a mut Block,
-    gradient: &'a Block,
-    states: [&'a mut Block; STATES],
-    mask: Option<&'a [bool; LANES]>,
+struct Blocks<V, const STATES: usize> {
+    weights: V,
+    gradient: V,
+    states: [V; STATES],
 }
 
 /// What happens to every weight.
@@ -53,31 +52,25 @@ impl<R> Step<R> {
     fn block<const STATES: usize, V: Vector>(
         self,
         at: usize,
-        blocks: Blocks<'_, STATES>,
+        blocks: Blocks<V, STATES>,
+        alive: Option<V::Alive>,
         term: &mut impl Term<V>,
-    ) where
+    ) -> (V, [V; STATES])
+    where
         R: Rule<STATES>,
     {
-        let w = V::load(blocks.weights);
-        let gradient = V::splat(self.gradient_scale) * V::load(blocks.gradient);
-        let gradient = term.add_gradient(at, w, gradient);
-        let mut state = [w; STATES];
-        for s in 0..STATES {
-            state[s] = V::load(blocks.states[s]);
-        }
-        let (mut w, mut state) = self.rule.apply(w, gradient, state);
-        if let Some(mask) = blocks.mask {
-            let alive = V::alive(mask);
-            w = w.keep(alive);
+        let Blocks { weights, gradient, states } = blocks;
+        let gradient = V::splat(self.gradient_scale) * gradient;
+        let gradient = term.add_gradient(at, weights, gradient);
+        let (mut weights, mut states) = self.rule.apply(weights, gradient, states);
+        if let Some(alive) = alive {
+            weights = weights.keep(alive);
             for s in 0..STATES {
-                state[s] = state[s].keep(alive);
+                states[s] = states[s].keep(alive);
             }
         }
-        term.gather(at, w);
-        w.store(blocks.weights);
-        for s in 0..STATES {
-            state[s].store(blocks.states[s]);
-        }
+        term.gather(at, weights);
+        (weights, states)
     }
 
     /// Updates all weights of `slices` and shows the new ones to `term`.
@@ -93,23 +86,24 @@ impl<R> Step<R> {
         let (weights, tail) = weights.as_chunks_mut();
         let (gradients, gradient_tail) = gradient.as_chunks();
         let (masks, mask_tail) = mask.map(<[bool]>::as_chunks).unzip();
-        let mut states = states.map(<[f32]>::as_chunks_mut);
+        let states = states.map(<[f32]>::as_chunks_mut);
         for i in 0..weights.len() {
-            let blocks = Blocks {
-                weights: &mut weights[i],
-                gradient: &gradients[i],
-                states: states.each_mut().map(|state| &mut state.0[i]),
-                mask: masks.map(|masks| &masks[i]),
-            };
-            self.block(i, blocks, term);
+            let (w, g) = (V::load(&weights[i]), V::load(&gradients[i]));
+            let mut loaded = [w; STATES];
+            for s in 0..STATES {
+                loaded[s] = V::load(&states[s].0[i]);
+            }
+            let alive = masks.map(|masks| V::alive(&masks[i]));
+            let blocks = Blocks { weights: w, gradient: g, states: loaded };
+            let (w, new) = self.block(i, blocks, alive, term);
+            w.store(&mut weights[i]);
+            for s in 0..STATES {
+                new[s].store(&mut states[s].0[i]);
+            }
         }
         if !tail.is_empty() {
-            let tails = Slices {
-                weights: tail,
-                gradient: gradient_tail,
-                states: states.map(|state| state.1),
-                mask: mask_tail,
-            };
+            let states = states.map(|state| state.1);
+            let tails = Slices { weights: tail, gradient: gradient_tail, states, mask: mask_tail };
             self.tail(weights.len(), tails, term);
         }
     }
@@ -124,24 +118,22 @@ impl<R> Step<R> {
     ) where
         R: Rule<STATES>,
     {
-        let len = tails.weights.len();
-        let mut weights = padded(tails.weights);
-        let mut states = tails.states.each_ref().map(|state| padded(state));
-        let mut mask = [false; LANES];
-        match tails.mask {
-            Some(tail) => mask[..len].copy_from_slice(tail),
-            None => mask[..len].fill(true),
+        let Slices { weights, gradient, states, mask } = tails;
+        let (w, g) = (V::load_part(weights), V::load_part(gradient));
+        let mut loaded = [w; STATES];
+        for s in 0..STATES {
+            loaded[s] = V::load_part(states[s]);
         }
-        let blocks = Blocks {
-            weights: &mut weights,
-            gradient: &padded(tails.gradient),
-            states: states.each_mut(),
-            mask: Some(&mask),
-        };
-        self.block(at, blocks, term);
-        tails.weights.copy_from_slice(&weights[..len]);
-        for (state, padded) in tails.states.into_iter().zip(&states) {
-            state.copy_from_slice(&padded[..len]);
+        let mut alive = [false; LANES];
+        match mask {
+            Some(mask) => alive[..weights.len()].copy_from_slice(mask),
+            None => alive = *first(weights.len()),
+        }
+        let blocks = Blocks { weights: w, gradient: g, states: loaded };
+        let (w, new) = self.block(at, blocks, Some(V::alive(&alive)), term);
+        w.store_part(weights);
+        for (state, new) in states.into_iter().zip(new) {
+            new.store_part(state);
         }
     }
 }
@@ -154,14 +146,6 @@ pub(super) fn look<V: Vector>(weights: &[f32], term: &mut impl Term<V>) {
         term.gather(i, V::load(block));
     }
     if !tail.is_empty() {
-        term.gather(blocks.len(), V::load(&padded(tail)));
+        term.gather(blocks.len(), V::load_part(tail));
     }
-}
-
-/// A short tail as a block with zeros behind it.
-#[inline(always)]
-fn padded(tail: &[f32]) -> Block {
-    let mut block = [0.0; LANES];
-    block[..tail.len()].copy_from_slice(tail);
-    block
 }

@@ -22,6 +22,10 @@ pub(super) trait Vector:
     fn load(from: &Block) -> Self;
     /// Writes all lanes to a block.
     fn store(self, to: &mut Block);
+    /// The numbers of a slice shorter than a block, and zeros.
+    fn load_part(from: &[f32]) -> Self;
+    /// Writes the first lanes to a slice shorter than a block.
+    fn store_part(self, to: &mut [f32]);
     /// `self · factor + summand`, rounded once where the processor can.
     fn mul_add(self, factor: Self, summand: Self) -> Self;
     /// Square root.
@@ -34,6 +38,24 @@ pub(super) trait Vector:
     fn keep(self, alive: Self::Alive) -> Self;
     /// The lanes where `mask` is true.
     fn alive(mask: &[bool; LANES]) -> Self::Alive;
+}
+
+/// A mask of `len` living lanes and dead ones behind them.
+///
+/// # Panics
+/// If `len` exceeds [`LANES`].
+#[inline(always)]
+pub(super) fn first(len: usize) -> &'static [bool; LANES] {
+    static STEP: [bool; 2 * LANES] = {
+        let mut step = [false; 2 * LANES];
+        let mut i = 0;
+        while i < LANES {
+            step[i] = true;
+            i += 1;
+        }
+        step
+    };
+    STEP[LANES - len..].first_chunk().expect("a block is left behind any start")
 }
 
 /// Plain arrays, for any processor.
@@ -102,6 +124,18 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn load_part(from: &[f32]) -> Self {
+        let mut lanes = [0.0; LANES];
+        lanes[..from.len()].copy_from_slice(from);
+        Self(lanes)
+    }
+
+    #[inline(always)]
+    fn store_part(self, to: &mut [f32]) {
+        to.copy_from_slice(&self.0[..to.len()]);
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, summand: Self) -> Self {
         self * factor + summand
     }
@@ -153,7 +187,7 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::ops::{Add, Div, Mul, Sub};
 
-    use super::{Block, LANES, SIGN, Vector};
+    use super::{Block, LANES, SIGN, Vector, first};
 
     /// Two 256-bit vectors.
     #[derive(Clone, Copy)]
@@ -212,6 +246,30 @@ mod x86 {
             unsafe {
                 _mm256_storeu_ps(to.as_mut_ptr(), self.0);
                 _mm256_storeu_ps(to.as_mut_ptr().add(8), self.1);
+            }
+        }
+
+        #[inline(always)]
+        fn load_part(from: &[f32]) -> Self {
+            let Self(low, high) = Self::alive(first(from.len()));
+            let from = from.as_ptr();
+            // SAFETY: called under AVX2 and FMA only; lanes are read as far as the slice goes.
+            unsafe {
+                Self(
+                    _mm256_maskload_ps(from, _mm256_castps_si256(low)),
+                    _mm256_maskload_ps(from.wrapping_add(8), _mm256_castps_si256(high)),
+                )
+            }
+        }
+
+        #[inline(always)]
+        fn store_part(self, to: &mut [f32]) {
+            let Self(low, high) = Self::alive(first(to.len()));
+            let to = to.as_mut_ptr();
+            // SAFETY: called under AVX2 and FMA only; lanes are written as far as the slice goes.
+            unsafe {
+                _mm256_maskstore_ps(to, _mm256_castps_si256(low), self.0);
+                _mm256_maskstore_ps(to.wrapping_add(8), _mm256_castps_si256(high), self.1);
             }
         }
 
@@ -288,6 +346,20 @@ mod x86 {
         fn store(self, to: &mut Block) {
             // SAFETY: called under AVX-512F only; a block holds the 16 floats of a store.
             unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+        }
+
+        #[inline(always)]
+        fn load_part(from: &[f32]) -> Self {
+            let lanes = Self::alive(first(from.len()));
+            // SAFETY: called under AVX-512F only; lanes are read as far as the slice goes.
+            unsafe { Self(_mm512_maskz_loadu_ps(lanes, from.as_ptr())) }
+        }
+
+        #[inline(always)]
+        fn store_part(self, to: &mut [f32]) {
+            let lanes = Self::alive(first(to.len()));
+            // SAFETY: called under AVX-512F only; lanes are written as far as the slice goes.
+            unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), lanes, self.0) }
         }
 
         #[inline(always)]
