@@ -3,8 +3,8 @@
 //! ```text
 //! C = A · B  [+ bias per column]  [then ReLU]
 //! ```
-//! One operand is packed in panels of rows; the other is read where it lies if its columns stand side by side
-//! (`plane_product`). Where they do not (a linear layer's forward pass), the transposed product is computed:
+//! Elements of one operand are broadcast from where they lie; the other is read where it lies too if its columns
+//! stand side by side (`plane_product`). Where they do not (a linear layer's forward pass), the transposed product is computed:
 //! `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
 //! A piece is computed by one thread in a fixed order, so the result does not depend on the number of threads,
 //! and nothing is allocated in a run.
@@ -13,7 +13,7 @@
 use crate::isa::vectorize;
 use crate::lanes::LANES;
 use crate::matrix::Matrix;
-use crate::plane_product::{Finish, PANEL, Places, Product, pack, packed_len, plane_product};
+use crate::plane_product::{Finish, PANEL, Places, Product, Small, plane_product};
 use crate::pool::{Chunks, Pool};
 
 /// What is done to the product before it leaves the cache.
@@ -107,14 +107,9 @@ impl Gemm {
         !self.sizes.trans_b && self.cols >= LANES
     }
 
-    fn packed_len(&self) -> usize {
-        packed_len(self.rows, self.sizes.k)
-    }
-
     /// How much scratch memory [`Self::run`] needs, in elements.
     pub fn scratch_len(&self) -> usize {
-        let copies = if self.is_direct() { 0 } else { (self.sizes.k + self.rows) * self.width };
-        self.packed_len() + copies
+        if self.is_direct() { 0 } else { (self.sizes.k + self.rows) * self.width }
     }
 
     /// Computes `c = a · b`, then the epilogue.
@@ -150,49 +145,36 @@ impl Gemm {
             c.iter_mut().enumerate().for_each(|(at, y)| *y = empty_sum(at % n).max(floor));
             return;
         }
-        let (packed, scratch) = scratch.split_at_mut(self.packed_len());
         let (left, right) = if trans_b { (b.transposed(), a.transposed()) } else { (a, b) };
-        self.pack(pool, left, packed);
         if self.is_direct() {
-            self.direct(pool, packed, right, c, epilogue);
+            self.direct(pool, left, right, c, epilogue);
         } else {
-            self.through_copies(pool, packed, right, c, epilogue, scratch);
+            self.through_copies(pool, left, right, c, epilogue, scratch);
         }
-    }
-
-    fn pack(&self, pool: &Pool, left: Matrix<'_>, packed: &mut [f32]) {
-        let k = self.sizes.k;
-        let chunk = packed_len(self.piece, k);
-        pool.for_each(self.rows.div_ceil(self.piece), Chunks::new(packed, chunk), |i, packed| {
-            let first = i * self.piece;
-            let (data, rs, cs) = (left.data(), left.row_stride(), left.col_stride());
-            let element = |row: usize, term: usize| data[(first + row) * rs + term * cs];
-            vectorize(|| pack(packed, self.rows - first, k, element));
-        });
     }
 
     /// One piece of the product, into rows of `stride` elements.
     fn piece(
         &self,
         i: usize,
-        packed: &[f32],
+        left: Matrix<'_>,
         right: &[f32],
         out: &mut [f32],
         stride: usize,
         floor: f32,
     ) {
         let rows = self.piece.min(self.rows - i * self.piece);
-        let packed = &packed[packed_len(self.piece, self.sizes.k) * i..];
-        let packed = &packed[..packed_len(rows, self.sizes.k)];
+        let first = &left.data()[i * self.piece * left.row_stride()..];
+        let small = Small::strided(first, left.row_stride(), left.col_stride());
         let finish = Finish { bias: None, floor };
-        let product = Product { packed, rows, row_stride: stride, finish };
+        let product = Product { small, rows, row_stride: stride, finish };
         plane_product(&product, &self.places, right, out);
     }
 
     fn direct(
         &self,
         pool: &Pool,
-        packed: &[f32],
+        left: Matrix<'_>,
         right: Matrix<'_>,
         c: &mut [f32],
         epilogue: &Epilogue<'_>,
@@ -201,7 +183,7 @@ impl Gemm {
         let floor =
             if epilogue.bias.is_some() { f32::NEG_INFINITY } else { epilogue.activation.floor() };
         pool.for_each(self.rows.div_ceil(self.piece), Chunks::new(c, chunk), |i, c| {
-            self.piece(i, packed, right.data(), c, self.cols, floor);
+            self.piece(i, left, right.data(), c, self.cols, floor);
             let Some(bias) = epilogue.bias else { return };
             let floor = epilogue.activation.floor();
             for row in c.chunks_exact_mut(self.cols) {
@@ -213,7 +195,7 @@ impl Gemm {
     fn through_copies(
         &self,
         pool: &Pool,
-        packed: &[f32],
+        left: Matrix<'_>,
         right: Matrix<'_>,
         c: &mut [f32],
         epilogue: &Epilogue<'_>,
@@ -229,7 +211,7 @@ impl Gemm {
         let copy = &*copy;
         let tasks = self.rows.div_ceil(self.piece);
         pool.for_each(tasks, Chunks::new(products, self.piece * width), |i, out| {
-            self.piece(i, packed, copy, out, width, f32::NEG_INFINITY);
+            self.piece(i, left, copy, out, width, f32::NEG_INFINITY);
         });
         let (products, n, floor) = (&*products, self.sizes.n, epilogue.activation.floor());
         pool.for_each(self.sizes.m, Chunks::new(c, n), |row, c| {

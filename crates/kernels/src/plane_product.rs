@@ -1,9 +1,9 @@
-//! A small packed matrix times vectors of pixels that are read where they lie.
+//! A small matrix, packed or where it lies, times vectors of pixels that are read where they lie.
 //!
 //! ```text
 //! out[m][to_v .. to_v + 8] = bias[m] + Σ_k A[m][k] · input[from_v + offset_k ..][.. 8]
 //! ```
-//! Rows are packed in panels of six, so that six rows times two vectors fill the registers.
+//! Rows are taken in panels of six, so that six rows times two vectors fill the registers.
 //! Invariant: [`Places::check`] held before the unsafe loops run, so every access lies inside its slice.
 
 use crate::lanes::{LANES, Lanes, Portable};
@@ -74,10 +74,38 @@ pub(crate) struct Finish<'a> {
     pub(crate) floor: f32,
 }
 
-/// The packed matrix, its size, and the output's.
+/// The small matrix: element `(m, k)` is `data[m / PANEL · panel + m % PANEL · row + k · term]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Small<'a> {
+    data: &'a [f32],
+    panel: usize,
+    row: usize,
+    term: usize,
+}
+
+impl<'a> Small<'a> {
+    /// What [`pack`] wrote.
+    pub(crate) fn packed(data: &'a [f32], terms: usize) -> Self {
+        Self { data, panel: terms * PANEL, row: 1, term: PANEL }
+    }
+
+    /// A matrix where it lies: rows are `row` apart, terms `term`.
+    pub(crate) fn strided(data: &'a [f32], row: usize, term: usize) -> Self {
+        Self { data, panel: PANEL * row, row, term }
+    }
+
+    /// Whether the last row and the last row of the panel before lie inside `data`; then all do.
+    fn check(&self, rows: usize, terms: usize) -> bool {
+        let reach = |m: usize| m / PANEL * self.panel + m % PANEL * self.row + terms * self.term;
+        let before = ((rows - 1) / PANEL * PANEL).saturating_sub(1);
+        reach(rows - 1).max(reach(before)) < self.data.len() + self.term
+    }
+}
+
+/// The small matrix, its rows, and where the output's lie.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Product<'a> {
-    pub(crate) packed: &'a [f32],
+    pub(crate) small: Small<'a>,
     pub(crate) rows: usize,
     pub(crate) row_stride: usize,
     pub(crate) finish: Finish<'a>,
@@ -94,7 +122,7 @@ pub(crate) fn plane_product(
     out: &mut [f32],
 ) {
     let terms = places.offsets.len();
-    assert_eq!(product.packed.len(), packed_len(product.rows, terms), "the matrix is packed");
+    assert!(terms >= 1 && product.small.check(product.rows, terms), "the matrix fills its slice");
     assert!(product.finish.bias.is_none_or(|bias| bias.len() == product.rows), "a bias per row");
     assert!(
         places.check(input.len(), out.len(), product.rows, product.row_stride),
@@ -123,11 +151,10 @@ unsafe fn with_avx2(product: &Product<'_>, places: &Places, input: &[f32], out: 
 /// All accesses must lie inside the slices, and the machine must have the lanes.
 #[inline(always)]
 unsafe fn run<L: Lanes>(product: &Product<'_>, places: &Places, input: &[f32], out: &mut [f32]) {
-    let panel_len = places.offsets.len() * PANEL;
     let vectors = places.from.len();
     for row in (0..product.rows).step_by(PANEL) {
         let tile = Tile {
-            panel: &product.packed[row / PANEL * panel_len..][..panel_len],
+            panel: &product.small.data[row / PANEL * product.small.panel..],
             row,
             product,
             places,
@@ -177,20 +204,20 @@ impl Tile<'_> {
     #[inline(always)]
     unsafe fn compute<L: Lanes, const R: usize, const V: usize>(&self, v: usize, out: &mut [f32]) {
         let mut sums = [[L::splat(0.0); V]; R];
-        let mut a = self.panel.as_ptr();
-        // SAFETY: the panel holds PANEL elements per term; the vectors were checked by the caller.
+        let Small { row, term, .. } = self.product.small;
+        // SAFETY: the caller checked that all rows of the panel, with all terms, lie in its slice, and the vectors.
         unsafe {
+            let a: [*const f32; R] = std::array::from_fn(|r| self.panel.as_ptr().add(r * row));
             let from: [*const f32; V] =
                 std::array::from_fn(|i| self.input.as_ptr().add(self.places.from[v + i]));
-            for &offset in &self.places.offsets {
+            for (k, &offset) in self.places.offsets.iter().enumerate() {
                 let x: [L; V] = std::array::from_fn(|i| L::load(from[i].add(offset)));
-                for (r, row) in sums.iter_mut().enumerate() {
-                    let w = L::splat(*a.add(r));
-                    for (sum, x) in row.iter_mut().zip(x) {
+                for (sums, a) in sums.iter_mut().zip(a) {
+                    let w = L::splat(*a.add(k * term));
+                    for (sum, x) in sums.iter_mut().zip(x) {
                         *sum = sum.add_product(w, x);
                     }
                 }
-                a = a.add(PANEL);
             }
             self.finish(v, &sums, out);
         }

@@ -4,7 +4,9 @@ use super::copies::{column_len, im2col, pad};
 use super::{Geometry, Pool};
 use crate::gemm::Activation;
 use crate::lanes::LANES;
-use crate::plane_product::{Finish, Places, Product, pack, packed_len, plane_product, row_starts};
+use crate::plane_product::{
+    Finish, Places, Product, Small, pack, packed_len, plane_product, row_starts,
+};
 use crate::pool::Chunks;
 
 /// A convolution, ready to run.
@@ -103,7 +105,8 @@ impl Forward {
             let channels = group * g.group_out()..(group + 1) * g.group_out();
             let finish = Finish { bias: layer.bias.map(|b| &b[channels]), floor: layer.floor() };
             let packed = &packed[group * one..][..one];
-            let product = Product { packed, rows: g.group_out(), row_stride: g.pixels(), finish };
+            let small = Small::packed(packed, g.taps());
+            let product = Product { small, rows: g.group_out(), row_stride: g.pixels(), finish };
             let x = &x[group * planes..][..planes];
             self.group(&product, x, &mut y[group * outputs..][..outputs], scratch);
         }

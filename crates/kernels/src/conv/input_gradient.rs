@@ -3,7 +3,7 @@
 use super::copies::{col2im, column_len, unpad};
 use super::{Geometry, Pool};
 use crate::lanes::LANES;
-use crate::plane_product::{Finish, Places, Product, pack, packed_len, plane_product};
+use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
 use crate::pool::Chunks;
 
 /// The gradient of a convolution by its input, ready to run.
@@ -102,7 +102,8 @@ impl InputGradient {
             copy
         };
         let finish = Finish { bias: None, floor: f32::NEG_INFINITY };
-        let product = Product { packed, rows: g.taps(), row_stride: plane, finish };
+        let small = Small::packed(packed, g.group_out());
+        let product = Product { small, rows: g.taps(), row_stride: plane, finish };
         plane_product(&product, &self.places, dy, columns);
         crate::isa::vectorize(|| col2im(g, columns, plane, planes));
     }
