@@ -21,6 +21,7 @@ pub mod places;
 mod plane_product;
 pub mod pool;
 pub mod reduce;
+pub mod softmax;
 mod sums;
 pub mod update;
 pub mod window;

@@ -15,7 +15,7 @@ use std::ops::Range;
 const WORK: usize = 8_192;
 
 /// How windows lie along one axis.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     /// Elements of the input.
     pub input: usize,
@@ -30,11 +30,11 @@ pub struct Axis {
     /// Padding in front.
     pub pad: usize,
     /// What an average divides by, for every window.
-    pub divisors: Vec<usize>,
+    pub divisors: Vec<f32>,
 }
 
 /// Windows over many planes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Windows {
     /// Samples times channels.
     pub planes: usize,
@@ -60,11 +60,24 @@ impl Axis {
         first.min(end)..end
     }
 
+    /// The taps of a window that lie inside the input.
+    #[inline(always)]
+    fn taps(&self, window: usize) -> Range<usize> {
+        let start = window * self.stride;
+        let (before, up_to) =
+            (self.pad.saturating_sub(start), (self.input + self.pad).saturating_sub(start));
+        // Division is slow, and there is mostly nothing to divide by.
+        let taps = |elements: usize| match self.dilation {
+            1 => elements,
+            dilation => elements.div_ceil(dilation),
+        };
+        let end = taps(up_to).min(self.kernel);
+        taps(before).min(end)..end
+    }
+
     /// How many of the taps lie inside the input, for every window.
     pub fn taps_inside(&self) -> Vec<usize> {
-        let inside =
-            |o: usize| (0..self.kernel).filter(|&tap| self.place(o, tap).is_some()).count();
-        (0..self.output).map(inside).collect()
+        (0..self.output).map(|window| self.taps(window).len()).collect()
     }
 }
 
@@ -120,7 +133,7 @@ impl Windows {
             let [down, right] = &self.axes;
             for (y, rows) in y.chunks_exact_mut(right.output).zip(&down.divisors) {
                 let divisors = y.iter_mut().zip(&right.divisors);
-                divisors.for_each(|(y, columns)| *y /= (rows * columns) as f32);
+                divisors.for_each(|(y, columns)| *y /= rows * columns);
             }
         });
     }
@@ -167,7 +180,7 @@ impl Windows {
                         let dx = dx[first..].iter_mut().step_by(right.stride);
                         let dy = dy[windows.clone()].iter().zip(&right.divisors[windows]);
                         for (dx, (dy, columns)) in dx.zip(dy) {
-                            *dx += dy / (down.divisors[oy] * columns) as f32;
+                            *dx += dy / (down.divisors[oy] * columns);
                         }
                     }
                 }
@@ -192,29 +205,41 @@ impl Windows {
             let planes = x.chunks_exact(inputs).zip(dy.chunks_exact(outputs));
             for (dx, (x, dy)) in dx.chunks_exact_mut(inputs).zip(planes) {
                 dx.fill(0.0);
-                for (p, dy) in dy.iter().enumerate() {
-                    if let Some(first) = self.first_maximum(x, p) {
-                        dx[first] += dy;
+                for (oy, dy) in dy.chunks_exact(self.axes[1].output).enumerate() {
+                    let lines = self.axes[0].taps(oy);
+                    for (ox, dy) in dy.iter().enumerate() {
+                        if let Some(first) = self.first_maximum(x, [oy, ox], lines.clone()) {
+                            dx[first] += dy;
+                        }
                     }
                 }
             }
         });
     }
 
-    /// Where the first largest element of window `p` lies.
-    fn first_maximum(&self, x: &[f32], p: usize) -> Option<usize> {
+    /// Where the first largest element of a window lies, of those in some of its lines.
+    #[inline(always)]
+    fn first_maximum(&self, x: &[f32], window: [usize; 2], lines: Range<usize>) -> Option<usize> {
         let [down, right] = &self.axes;
-        let (oy, ox) = (p / right.output, p % right.output);
-        let mut best: Option<usize> = None;
-        for line in (0..down.kernel).filter_map(|tap| down.place(oy, tap)) {
-            for column in (0..right.kernel).filter_map(|tap| right.place(ox, tap)) {
-                let at = line * right.input + column;
-                let larger = |best: usize| x[at] > x[best] || (x[at].is_nan() && !x[best].is_nan());
-                if best.is_none_or(larger) {
-                    best = Some(at);
-                }
+        let columns = right.taps(window[1]);
+        if lines.is_empty() || columns.is_empty() {
+            return None;
+        }
+        let place = |axis: &Axis, window: usize, tap: usize| {
+            window * axis.stride + tap * axis.dilation - axis.pad
+        };
+        let corner = place(right, window[1], columns.start);
+        let mut best = place(down, window[0], lines.start) * right.input + corner;
+        let mut largest = x[best];
+        for line in lines {
+            let row = place(down, window[0], line) * right.input + corner;
+            for i in 0..columns.len() {
+                let at = row + i * right.dilation;
+                let larger = (x[at] > largest) | (x[at].is_nan() & !largest.is_nan());
+                best = if larger { at } else { best };
+                largest = if larger { x[at] } else { largest };
             }
         }
-        best
+        Some(best)
     }
 }

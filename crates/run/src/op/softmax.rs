@@ -1,4 +1,4 @@
-//! Softmax and log-softmax over the last axis, and their gradients.
+//! Softmax and log-softmax, row by row over the last axis or column by column over others, and their gradients.
 //!
 //! ```text
 //! softmax      dx = y · (dy − Σ dy · y)
@@ -6,13 +6,9 @@
 //! ```
 
 use crate::kernel::{Call, Kernel, Site};
+use hoyer_kernels::softmax::Softmax;
 
-/// Whether the result is a probability or its logarithm.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Scale {
-    Linear,
-    Logarithmic,
-}
+pub(crate) use hoyer_kernels::softmax::Scale;
 
 struct Forward {
     scale: Scale,
@@ -24,19 +20,33 @@ struct Gradient {
     classes: usize,
 }
 
+struct ColumnsForward(Softmax);
+
+struct ColumnsGradient(Softmax);
+
 pub(crate) fn forward(axis: i64, scale: Scale, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
-    let classes = last_axis(axis, &site.outputs[0])?;
+    let softmax = softmax(axis, scale, &site.outputs[0])?;
+    let classes = softmax.classes;
+    if softmax.inner > 1 {
+        return Some(Box::new(ColumnsForward(softmax)));
+    }
     Some(Box::new(Forward { scale, classes }))
 }
 
 pub(crate) fn gradient(axis: i64, scale: Scale, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
-    let classes = last_axis(axis, &site.outputs[0])?;
+    let softmax = softmax(axis, scale, &site.outputs[0])?;
+    let classes = softmax.classes;
+    if softmax.inner > 1 {
+        return Some(Box::new(ColumnsGradient(softmax)));
+    }
     Some(Box::new(Gradient { scale, classes }))
 }
 
-fn last_axis(axis: i64, shape: &[usize]) -> Option<usize> {
-    let is_last = axis == -1 || axis == shape.len() as i64 - 1;
-    shape.last().copied().filter(|&classes| is_last && classes > 0)
+/// Takes outputs with elements.
+fn softmax(axis: i64, scale: Scale, shape: &[usize]) -> Option<Softmax> {
+    let axis = if axis < 0 { axis + shape.len() as i64 } else { axis } as usize;
+    let inner = shape[axis + 1..].iter().product();
+    (!shape.contains(&0)).then(|| Softmax { scale, classes: shape[axis], inner })
 }
 
 /// The largest element and the logarithm of the sum of exponentials above it.
@@ -77,5 +87,18 @@ impl Kernel for Gradient {
                 };
             }
         }
+    }
+}
+
+impl Kernel for ColumnsForward {
+    fn run(&self, call: &mut Call<'_, '_>) {
+        self.0.forward(call.pool, call.input(0), call.outputs[0]);
+    }
+}
+
+impl Kernel for ColumnsGradient {
+    fn run(&self, call: &mut Call<'_, '_>) {
+        let (dy, y) = (call.input(0), call.input(1));
+        self.0.gradient(call.pool, (dy, y), call.outputs[0]);
     }
 }

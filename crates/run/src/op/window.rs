@@ -50,7 +50,8 @@ fn windows(window: &Window, x: &[usize], y: &[usize]) -> Option<Windows> {
         divisors: Vec::new(),
     };
     let [kernel, stride, dilation] = [1; 3];
-    let single = Axis { input: 1, output: 1, kernel, stride, dilation, pad: 0, divisors: vec![1] };
+    let single =
+        Axis { input: 1, output: 1, kernel, stride, dilation, pad: 0, divisors: vec![1.0] };
     let axes = if rank == 1 { [single, axis(0)] } else { [axis(0), axis(1)] };
     Some(Windows { planes: x[0] * x[1], axes })
 }
@@ -63,11 +64,12 @@ fn averages(op: &AveragePool, x: &[usize], y: &[usize]) -> Option<Windows> {
         let padded = axis.input + axis.pad + op.window.pads[rank + i];
         // Taps beyond the end padding, which ceil mode reaches, never count.
         let within = |o: usize| (padded - o * axis.stride).div_ceil(axis.dilation).min(axis.kernel);
-        axis.divisors = if op.count_include_pad {
+        let counts = if op.count_include_pad {
             (0..axis.output).map(within).collect()
         } else {
             axis.taps_inside()
         };
+        axis.divisors = counts.into_iter().map(|count| count as f32).collect();
     }
     Some(windows)
 }
