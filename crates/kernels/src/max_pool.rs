@@ -1,9 +1,10 @@
-//! Max pooling over planes without padding, and its gradient.
+//! Max pooling over windows of 2 x 2 side by side, and its gradient.
 //!
 //! ```text
 //! y[p]  = max over the window of x
-//! dx[i] = Σ dy[p] over the windows p whose first maximum (row-major) is i
+//! dx[i] = dy[p] if the first maximum (row-major) of the window p is i, else 0
 //! ```
+//! A NaN counts as largest. Not here: all other windows (`window`).
 
 use crate::isa::vectorize;
 use crate::pool::{Chunks, Pool};
@@ -15,12 +16,8 @@ pub struct Geometry {
     pub planes: usize,
     /// Input height and width.
     pub input: [usize; 2],
-    /// Output height and width.
+    /// Output height and width: half the input's, rounded down.
     pub output: [usize; 2],
-    /// Window height and width.
-    pub kernel: [usize; 2],
-    /// Steps between windows, down and right.
-    pub stride: [usize; 2],
 }
 
 /// Planes of a task.
@@ -29,10 +26,6 @@ const PLANES: usize = 8;
 impl Geometry {
     fn sizes(&self) -> (usize, usize) {
         (self.input[0] * self.input[1], self.output[0] * self.output[1])
-    }
-
-    fn is_pairs(&self) -> bool {
-        self.kernel == [2, 2] && self.stride == [2, 2]
     }
 }
 
@@ -49,45 +42,27 @@ pub fn forward(pool: &Pool, g: &Geometry, x: &[f32], y: &mut [f32]) {
         let x = &x[task * PLANES * inputs..];
         vectorize(|| {
             for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)) {
-                if g.is_pairs() { forward_pairs(g, x, y) } else { forward_plane(g, x, y) }
+                forward_plane(g, x, y);
             }
         });
     });
 }
 
 #[inline(always)]
-fn forward_pairs(g: &Geometry, x: &[f32], y: &mut [f32]) {
+fn forward_plane(g: &Geometry, x: &[f32], y: &mut [f32]) {
     for (oy, y) in y.chunks_exact_mut(g.output[1]).enumerate() {
         let above = &x[2 * oy * g.input[1]..][..g.input[1]];
         let below = &x[(2 * oy + 1) * g.input[1]..][..g.input[1]];
         for ((y, a), b) in y.iter_mut().zip(above.chunks_exact(2)).zip(below.chunks_exact(2)) {
-            *y = a[0].max(a[1]).max(b[0].max(b[1]));
+            *y = larger(larger(a[0], a[1]), larger(b[0], b[1]));
         }
     }
 }
 
+/// The larger of two; a NaN is larger than any number.
 #[inline(always)]
-fn forward_plane(g: &Geometry, x: &[f32], y: &mut [f32]) {
-    for (p, y) in y.iter_mut().enumerate() {
-        *y = x[first_maximum(g, x, p)];
-    }
-}
-
-/// Where the first maximum of window `p` lies.
-#[inline(always)]
-fn first_maximum(g: &Geometry, x: &[f32], p: usize) -> usize {
-    let (oy, ox) = (p / g.output[1], p % g.output[1]);
-    let corner = oy * g.stride[0] * g.input[1] + ox * g.stride[1];
-    let mut best = corner;
-    for ky in 0..g.kernel[0] {
-        for kx in 0..g.kernel[1] {
-            let at = corner + ky * g.input[1] + kx;
-            if x[at] > x[best] {
-                best = at;
-            }
-        }
-    }
-    best
+fn larger(a: f32, b: f32) -> f32 {
+    if (b > a) | b.is_nan() { b } else { a }
 }
 
 /// `dx` from `(dy, x, y)`.
@@ -105,18 +80,14 @@ pub fn gradient(pool: &Pool, g: &Geometry, (dy, x, y): (&[f32], &[f32], &[f32]),
             let planes = x[from..].chunks_exact(inputs).zip(dx.chunks_exact_mut(inputs));
             let windows = dy[to..].chunks_exact(outputs).zip(y[to..].chunks_exact(outputs));
             for ((x, dx), (dy, y)) in planes.zip(windows) {
-                if g.is_pairs() {
-                    gradient_pairs(g, (dy, x, y), dx);
-                } else {
-                    gradient_plane(g, (dy, x), dx);
-                }
+                gradient_plane(g, (dy, x, y), dx);
             }
         });
     });
 }
 
 #[inline(always)]
-fn gradient_pairs(g: &Geometry, (dy, x, y): (&[f32], &[f32], &[f32]), dx: &mut [f32]) {
+fn gradient_plane(g: &Geometry, (dy, x, y): (&[f32], &[f32], &[f32]), dx: &mut [f32]) {
     let width = g.input[1];
     // What no window covers, in odd sizes.
     dx[2 * g.output[0] * width..].fill(0.0);
@@ -138,13 +109,5 @@ fn gradient_pairs(g: &Geometry, (dy, x, y): (&[f32], &[f32], &[f32]), dx: &mut [
             (da[0], da[1]) = (to(hit[0]), to(hit[1] & free[0]));
             (db[0], db[1]) = (to(hit[2] & free[1]), to(free[2]));
         }
-    }
-}
-
-#[inline(always)]
-fn gradient_plane(g: &Geometry, (dy, x): (&[f32], &[f32]), dx: &mut [f32]) {
-    dx.fill(0.0);
-    for (p, dy) in dy.iter().enumerate() {
-        dx[first_maximum(g, x, p)] += dy;
     }
 }

@@ -199,6 +199,24 @@ fn pools_compute_their_meaning() {
 }
 
 #[test]
+fn a_pool_does_not_hide_a_nan() {
+    for window in [Window { strides: vec![2, 2], ..Window::new(&[2, 2]) }, Window::square(3, 1, 1)]
+    {
+        for at in 0..4 {
+            let mut g = Graph::new("nan");
+            let x = g.input("x", Type::f32([1, 1, 2, 2]));
+            let y = g.add("pool", MaxPool::new(window.clone()), &[x]).unwrap();
+            let pool = Arc::new(Pool::new(1));
+            let mut program = Program::compile(&g, &Bindings::new(), &[y], &pool).unwrap();
+            program.input_mut(x).copy_from_slice(&[3.0, 1.0, 4.0, 1.0]);
+            program.input_mut(x)[at] = f32::NAN;
+            program.run(&mut g.params, 0);
+            assert!(program.value(y).iter().all(|y| y.is_nan()), "{window:?}, NaN at {at}");
+        }
+    }
+}
+
+#[test]
 fn pools_of_any_window_compute_their_meaning() {
     let window = |kernel: [usize; 2], stride: usize, pads: [usize; 4], dilation: usize| Window {
         strides: vec![stride; 2],

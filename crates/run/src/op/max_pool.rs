@@ -1,4 +1,4 @@
-//! Max pooling over two spatial axes, and its gradient.
+//! Max pooling over windows of 2 x 2 side by side, and its gradient; other windows are in `window`.
 
 use crate::kernel::{Call, Kernel, Site};
 use hoyer_graph::MaxPool;
@@ -18,21 +18,16 @@ pub(crate) fn gradient(op: &MaxPool, site: &Site<'_>) -> Option<Box<dyn Kernel>>
     Some(Box::new(Gradient(g)))
 }
 
-/// The pool's numbers; `None` unless there are two spatial axes, no padding and no dilation.
+/// The pool's numbers; `None` unless windows of 2 x 2 stand side by side.
 fn geometry(op: &MaxPool, x: &[usize], y: &[usize]) -> Option<Geometry> {
     let window = &op.window;
     let plain = window.pads.iter().all(|&p| p == 0) && window.dilations.iter().all(|&d| d == 1);
-    if x.len() != 4 || op.ceil_mode || !plain {
+    let halves = window.kernel_shape == [2, 2] && window.strides == [2, 2];
+    if x.len() != 4 || op.ceil_mode || !plain || !halves || x.contains(&0) || y.contains(&0) {
         return None;
     }
     let pair = |list: &[usize]| [list[0], list[1]];
-    Some(Geometry {
-        planes: x[0] * x[1],
-        input: pair(&x[2..]),
-        output: pair(&y[2..]),
-        kernel: pair(&window.kernel_shape),
-        stride: pair(&window.strides),
-    })
+    Some(Geometry { planes: x[0] * x[1], input: pair(&x[2..]), output: pair(&y[2..]) })
 }
 
 impl Kernel for Forward {
