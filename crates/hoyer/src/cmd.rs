@@ -3,14 +3,26 @@
 //! Invariants: results go to the writer that is handed in, messages and progress bars to stderr.
 //! Not here: exit codes (`main`).
 
+mod compress;
 mod data;
+mod demo;
+mod eval;
+mod inspect;
+mod interrupt;
+mod one_run;
+mod out_folder;
 mod progress;
+mod recipe_flags;
 mod roots;
+mod run_options;
+mod summary;
 mod table;
+mod train;
 
 use std::io::Write;
 
 use clap::Parser;
+use hoyer::result::RunResult;
 
 /// Makes neural networks small and proves it
 #[derive(Parser)]
@@ -22,6 +34,11 @@ pub(crate) struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Verb {
+    Demo(demo::Demo),
+    Compress(Box<compress::Compress>),
+    Train(train::Train),
+    Eval(eval::Eval),
+    Inspect(inspect::Inspect),
     Data(data::Data),
 }
 
@@ -34,6 +51,15 @@ pub(crate) enum Verdict {
     PromiseMissed,
 }
 
+impl Verdict {
+    /// Whether a result, with all its seeds, keeps what was promised.
+    fn of(result: &RunResult) -> Self {
+        let seeds = result.seeds.iter().map(|run| run.promise_kept);
+        let missed = seeds.chain([result.promise_kept()]).any(|kept| kept == Some(false));
+        if missed { Self::PromiseMissed } else { Self::Done }
+    }
+}
+
 impl Cli {
     /// Does what was asked, and writes results to `out`.
     ///
@@ -41,6 +67,11 @@ impl Cli {
     /// If it could not be done.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<Verdict> {
         match self.verb {
+            Verb::Demo(demo) => demo.run(out),
+            Verb::Compress(compress) => compress.run(out),
+            Verb::Train(train) => train.run(out).map(|()| Verdict::Done),
+            Verb::Eval(eval) => eval.run(out).map(|()| Verdict::Done),
+            Verb::Inspect(inspect) => inspect.run(out).map(|()| Verdict::Done),
             Verb::Data(data) => data.run(out).map(|()| Verdict::Done),
         }
     }

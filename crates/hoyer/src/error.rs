@@ -18,6 +18,21 @@ pub enum Error {
     /// Numbers that should agree do not, so nothing may be made of them.
     #[error("{what}: got {got}, need {need}")]
     Evidence { what: String, got: String, need: String },
+    /// A graph that cannot be counted, read or written.
+    #[error(transparent)]
+    Graph(#[from] hoyer_graph::Error),
+    /// A graph that cannot be run.
+    #[error(transparent)]
+    Run(#[from] hoyer_run::Error),
+    /// What the trainer refuses.
+    #[error(transparent)]
+    Learn(#[from] hoyer_learn::Error),
+    /// Data that cannot be used.
+    #[error(transparent)]
+    Data(#[from] hoyer_zoo::Error),
+    /// A network and samples that do not belong together.
+    #[error("model `{model}` takes {takes}, data set `{data}` has {has}")]
+    DoesNotFit { model: String, takes: String, data: String, has: String },
 }
 
 /// Shorthand for results of this crate.

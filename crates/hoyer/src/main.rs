@@ -15,6 +15,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind as ErrorKindOfClap;
 
 fn main() -> ExitCode {
     let cli = match cmd::Cli::try_parse() {
@@ -34,10 +35,11 @@ fn main() -> ExitCode {
 
 /// Prints help and versions as they are, and anything else in one line.
 fn refuse(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
+    let is_help = error.kind() == ErrorKindOfClap::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help || !error.use_stderr() {
         // Nobody reads: nothing to do about it.
         let _ = error.print();
-        return ExitCode::SUCCESS;
+        return if is_help { ExitCode::from(2) } else { ExitCode::SUCCESS };
     }
     let text = error.to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or_default();

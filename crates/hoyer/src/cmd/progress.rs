@@ -1,19 +1,84 @@
 //! Progress bars on stderr: silent when stderr is no terminal, or when asked to be.
 //!
-//! Not here: what a run reports (`hoyer_learn`).
+//! Not here: what a run reports (`hoyer_learn::observer`).
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 
+use hoyer_learn::observer::{Observer, Progress};
+use hoyer_learn::recipe::Stage;
+use hoyer_learn::record::{EpochRecord, StageRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::table::percent;
 
 /// A bar over bytes of a download.
 pub(crate) fn bytes(quiet: bool) -> ProgressBar {
     styled(quiet, "{msg:24} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}")
 }
 
-/// A bar over the epochs of a run.
-pub(crate) fn epochs(quiet: bool) -> ProgressBar {
-    styled(quiet, "{prefix:9} {bar:20} {pos}/{len} ETA {eta} {msg}")
+/// A bar for each stage of a run.
+pub(crate) struct StageBar {
+    bar: ProgressBar,
+    epochs: Cell<u32>,
+    resumed: Cell<bool>,
+}
+
+impl StageBar {
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = styled(quiet, "{prefix:14} {bar:20} {percent:>3}% ETA {eta:>4} {msg}");
+        Self { bar, epochs: Cell::new(0), resumed: Cell::new(false) }
+    }
+
+    /// Writes a line above the bar, unless nothing is shown. Asks the bar first: inside `suspend` it is locked.
+    fn say(&self, line: &str) {
+        if !self.bar.is_hidden() {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+}
+
+impl Observer for StageBar {
+    fn stage_started(&self, index: usize, stages: usize, stage: &Stage, epochs_done: u32) {
+        self.epochs.set(stage.epochs());
+        self.resumed.set(epochs_done > 0);
+        self.bar.reset();
+        self.bar.set_prefix(format!("{}/{stages} {}", index + 1, stage.kind().name()));
+        self.bar.set_message("");
+    }
+
+    fn step(&self, progress: Progress) {
+        let steps = progress.steps as u64;
+        let done = u64::from(progress.epoch.saturating_sub(1)) * steps + progress.step as u64;
+        if self.bar.length() != Some(u64::from(self.epochs.get()) * steps) {
+            self.bar.set_length(u64::from(self.epochs.get()) * steps);
+        }
+        if self.resumed.take() {
+            // What was done before the stop says nothing about the time to come.
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(done);
+    }
+
+    fn epoch_done(&self, _: usize, record: &EpochRecord) {
+        let accuracy = record.validation_accuracy.map_or_else(String::new, percent);
+        self.bar.set_message(format!("epoch {} of {} {accuracy}", record.epoch, self.epochs.get()));
+    }
+
+    fn stage_done(&self, index: usize, record: &StageRecord) {
+        let accuracy = record.validation_metric.map_or_else(String::new, percent);
+        let left = record.density().map_or_else(String::new, percent);
+        let (kind, seconds) = (record.kind.name(), record.seconds);
+        self.say(&format!(
+            "{} {kind:9} {seconds:>6.1} s  validation {accuracy:>8}  weights left {left:>8}",
+            index + 1
+        ));
+        self.bar.finish_and_clear();
+    }
+
+    fn message(&self, text: &str) {
+        self.say(text);
+    }
 }
 
 fn styled(quiet: bool, template: &str) -> ProgressBar {

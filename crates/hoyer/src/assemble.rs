@@ -1,0 +1,170 @@
+//! Counts of two networks, before and after, as results and reports show them.
+//!
+//! Invariants: both networks have the same layers, by name; everything is counted, nothing copied
+//! from what someone said.
+//! Not here: the numbers' meanings (`result`), the counting itself (`hoyer_graph::cost`).
+
+use hoyer_graph::{Bindings, Cost, Graph, LayerCost, ParamId, Role};
+
+use crate::error::{Error, Result};
+use crate::report::{PixelMap, WeightHistogram};
+use crate::result::{Compressed, Dense, Layer};
+
+/// Bits of a weight that is stored as it was trained.
+const FLOAT_BITS: f64 = 32.0;
+const HISTOGRAM_BINS: usize = 41;
+
+/// The metrics of a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metrics {
+    /// On the test data, a share.
+    pub test: f64,
+    /// On the validation data, a share.
+    pub validation: Option<f64>,
+}
+
+/// What a network stores and multiplies for one sample.
+///
+/// # Errors
+/// If a symbol other than `batch` has no size.
+pub fn cost_of_one(graph: &Graph) -> Result<Cost> {
+    Ok(hoyer_graph::cost(graph, &Bindings::from([("batch".into(), 1)]))?)
+}
+
+/// The dense network's part of a result.
+pub fn dense(cost: &Cost, metrics: Metrics) -> Dense {
+    Dense {
+        metric: metrics.test,
+        validation_metric: metrics.validation,
+        weights: cost.weights,
+        weights_with_biases: cost.weights_with_biases,
+        params: cost.parameters,
+        macs: cost.macs,
+        file_bytes: 4 * cost.parameters,
+        latency_us: None,
+    }
+}
+
+/// The compressed network's part of a result; `file_bytes` are those of its `.hoyer` file.
+pub fn compressed(cost: &Cost, metrics: Metrics, file_bytes: u64) -> Compressed {
+    Compressed {
+        metric: metrics.test,
+        validation_metric: metrics.validation,
+        weights: cost.weights,
+        weights_with_biases: cost.weights_with_biases,
+        params: cost.parameters,
+        macs: cost.macs,
+        file_bytes,
+        latency_us: None,
+        weights_nonzero: cost.weights_nonzero,
+        weights_with_biases_nonzero: cost.weights_with_biases_nonzero,
+        params_nonzero: cost.parameters_nonzero,
+        macs_nonzero: cost.macs_nonzero,
+        bits: FLOAT_BITS,
+    }
+}
+
+/// One line a layer, in the order of the graph.
+pub fn layers(cost: &Cost) -> Vec<Layer> {
+    cost.layers.iter().map(layer).collect()
+}
+
+fn layer(cost: &LayerCost) -> Layer {
+    Layer {
+        name: cost.name.clone(),
+        kind: cost.kind.clone(),
+        shape: cost.shape.iter().map(|&dim| dim as u64).collect(),
+        nonzero: cost.nonzero,
+        total: cost.total,
+        bits: FLOAT_BITS,
+        macs: cost.macs,
+        macs_nonzero: cost.macs_nonzero,
+    }
+}
+
+/// How the weights of each layer are spread, before and after.
+///
+/// # Errors
+/// If `after` lacks a weight of `before`.
+pub fn histograms(before: &Graph, after: &Graph) -> Result<Vec<WeightHistogram>> {
+    let weights = before.params.iter().filter(|param| param.role == Role::Weight);
+    weights
+        .map(|param| {
+            let left = after.param_at(after.param_named(&param.name)?).tensor.data();
+            Ok(WeightHistogram::of(&param.name, param.tensor.data(), left, HISTOGRAM_BINS))
+        })
+        .collect()
+}
+
+/// Where the first layer still looks, if the network looks at images.
+///
+/// # Errors
+/// If the first layer does not fit `image`, the channels, rows and columns of a sample.
+pub fn pixel_map(graph: &Graph, image: Option<[usize; 3]>) -> Result<Option<PixelMap>> {
+    let (Some(image), Some((kind, weight))) = (image, first_layer(graph)?) else {
+        return Ok(None);
+    };
+    let tensor = &graph.param_at(weight).tensor;
+    match (kind.as_str(), tensor.shape()) {
+        ("Conv", &[_, channels, height, width]) => {
+            PixelMap::of_convolution(tensor.data(), [channels, height, width]).map(Some)
+        }
+        ("Gemm", &[_, inputs]) if inputs == image.iter().product::<usize>() => {
+            PixelMap::of_linear(tensor.data(), image).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn first_layer(graph: &Graph) -> Result<Option<(String, ParamId)>> {
+    let cost = cost_of_one(graph)?;
+    let Some(first) = cost.layers.into_iter().next() else { return Ok(None) };
+    let weight = graph.param_named(&first.name).map_err(Error::from)?;
+    Ok(Some((first.kind, weight)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoyer_graph::{Dim, Gemm, Shape, Tensor, Type};
+
+    /// Two inputs, three outputs, with these weights and a bias.
+    fn net(weights: [f32; 6]) -> Graph {
+        let mut g = Graph::new("net");
+        let x = g.input("x", Type::f32(Shape(vec![Dim::symbol("batch"), Dim::from(2)])));
+        let w = Tensor::new(&[3, 2], weights.to_vec()).unwrap();
+        let w = g.param("fc.weight", Role::Weight, w).unwrap();
+        let b = g.param("fc.bias", Role::Bias, Tensor::full(&[3], 1.0)).unwrap();
+        let y = g.add("fc", Gemm::linear(), &[x, w, b]).unwrap();
+        g.outputs.push(y);
+        g
+    }
+
+    #[test]
+    fn the_parts_of_a_result_are_counted_from_the_networks() {
+        let (before, after) = (net([1.0; 6]), net([0.0, 2.0, 0.0, 0.0, 1.0, 0.0]));
+        let (before, after) = (cost_of_one(&before).unwrap(), cost_of_one(&after).unwrap());
+        let metrics = Metrics { test: 0.9, validation: None };
+        let (dense, small) = (dense(&before, metrics), compressed(&after, metrics, 50));
+        assert_eq!((dense.weights, dense.params, dense.file_bytes), (6, 9, 36));
+        assert_eq!((small.weights_nonzero, small.weights_with_biases_nonzero), (2, 5));
+        assert_eq!((small.params_nonzero, small.macs_nonzero, small.file_bytes), (5, 2, 50));
+        assert_eq!(layers(&after)[0].nonzero, 2);
+    }
+
+    #[test]
+    fn a_linear_first_layer_that_reads_every_pixel_has_a_map() {
+        let net = net([0.0, 2.0, 0.0, 0.0, 1.0, 0.0]);
+        let map = pixel_map(&net, Some([1, 1, 2])).unwrap().unwrap();
+        assert_eq!(map.counts, [1, 1]);
+        assert_eq!(pixel_map(&net, Some([1, 2, 2])).unwrap(), None);
+        assert_eq!(pixel_map(&net, None).unwrap(), None);
+    }
+
+    #[test]
+    fn biases_have_no_histogram() {
+        let bins = histograms(&net([1.0; 6]), &net([0.0; 6])).unwrap();
+        assert_eq!((bins.len(), bins[0].layer.as_str()), (1, "fc.weight"));
+        assert_eq!(bins[0].after.iter().sum::<u64>(), 0);
+    }
+}

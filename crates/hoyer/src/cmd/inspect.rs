@@ -1,0 +1,132 @@
+//! `hoyer inspect`: what a model file holds, layer by layer.
+//!
+//! Not here: how well it does (`eval`).
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use hoyer::assemble::{cost_of_one, layers};
+use hoyer_graph::container::{self, Metadata};
+use hoyer_graph::{Cost, Graph, LayerCost};
+use serde_json::json;
+
+use super::table::{percent, row, table, thousands, times};
+
+/// Show the layers of a model: shapes, what is left of them, and what they cost
+#[derive(clap::Args)]
+pub(crate) struct Inspect {
+    /// Model file, .hoyer
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    /// # Errors
+    /// If the file cannot be read or `out` cannot be written.
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let (graph, metadata) = container::load(&self.model)?;
+        let cost = cost_of_one(&graph)?;
+        let file_bytes = std::fs::metadata(&self.model)
+            .with_context(|| format!("cannot read {}", self.model.display()))?
+            .len();
+        if self.json {
+            writeln!(out, "{:#}", as_json(&graph, &cost, file_bytes, &metadata))?;
+            return Ok(());
+        }
+        writeln!(out, "{}\n", signature(&graph))?;
+        write!(out, "{}", layer_table(&cost))?;
+        writeln!(out)?;
+        write!(out, "{}", size_table(&cost, file_bytes))?;
+        write!(out, "{}", facts(&metadata))?;
+        Ok(())
+    }
+}
+
+/// `lenet-300-100: input [batch, 784] -> fc3 [batch, 10]`
+fn signature(graph: &Graph) -> String {
+    let values = |ids: &[hoyer_graph::ValueId]| {
+        let shown = ids.iter().map(|&id| {
+            let value = graph.value(id);
+            format!("{} {}", value.name, value.kind.shape)
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    format!("{}: {} -> {}", graph.name, values(&graph.inputs), values(&graph.outputs))
+}
+
+fn layer_table(cost: &Cost) -> String {
+    let head = ["layer", "kind", "shape", "nonzero", "total", "density", "macs", "nonzero"];
+    let mut rows = vec![row(head)];
+    rows.extend(cost.layers.iter().map(layer_row));
+    let density = share(cost.weights_nonzero, cost.weights);
+    rows.push(vec![
+        "all".into(),
+        String::new(),
+        String::new(),
+        thousands(cost.weights_nonzero),
+        thousands(cost.weights),
+        density,
+        thousands(cost.macs),
+        thousands(cost.macs_nonzero),
+    ]);
+    table(&rows)
+}
+
+fn layer_row(layer: &LayerCost) -> Vec<String> {
+    let dims: Vec<String> = layer.shape.iter().map(ToString::to_string).collect();
+    vec![
+        layer.name.clone(),
+        layer.kind.clone(),
+        dims.join("x"),
+        thousands(layer.nonzero),
+        thousands(layer.total),
+        share(layer.nonzero, layer.total),
+        thousands(layer.macs),
+        thousands(layer.macs_nonzero),
+    ]
+}
+
+fn share(part: u64, whole: u64) -> String {
+    if whole == 0 { "-".into() } else { percent(part as f64 / whole as f64) }
+}
+
+fn size_table(cost: &Cost, file_bytes: u64) -> String {
+    let line = |name: &str, all: u64, left: u64| {
+        let ratio = (left > 0).then(|| all as f64 / left as f64);
+        vec![name.into(), thousands(all), thousands(left), times(ratio)]
+    };
+    table(&[
+        row(["", "dense", "here", "ratio"]),
+        line("weights", cost.weights, cost.weights_nonzero),
+        line("weights and biases", cost.weights_with_biases, cost.weights_with_biases_nonzero),
+        line("parameters", cost.parameters, cost.parameters_nonzero),
+        line("macs", cost.macs, cost.macs_nonzero),
+        line("file bytes", 4 * cost.parameters, file_bytes),
+    ])
+}
+
+/// The facts in the file that fit on a line; longer ones are in `--json`.
+fn facts(metadata: &Metadata) -> String {
+    const WIDTH: usize = 78;
+    let lines = metadata.0.iter().map(|(key, fact)| format!("{key}: {fact}"));
+    let short: String = lines.filter(|l| l.len() <= WIDTH).map(|line| line + "\n").collect();
+    if short.is_empty() { short } else { format!("\n{short}") }
+}
+
+fn as_json(graph: &Graph, cost: &Cost, file_bytes: u64, metadata: &Metadata) -> serde_json::Value {
+    json!({
+        "model": graph.name,
+        "layers": layers(cost),
+        "weights": cost.weights, "weights_nonzero": cost.weights_nonzero,
+        "weights_with_biases": cost.weights_with_biases,
+        "weights_with_biases_nonzero": cost.weights_with_biases_nonzero,
+        "params": cost.parameters, "params_nonzero": cost.parameters_nonzero,
+        "macs": cost.macs, "macs_nonzero": cost.macs_nonzero,
+        "file_bytes": file_bytes,
+        "metadata": metadata,
+    })
+}

@@ -1,0 +1,125 @@
+//! The folder a run writes to: claimed when it starts, and never one that holds another run.
+//!
+//! ```text
+//! OUT/recipe.toml      what is run, all defaults and flags in it; there from the start
+//! OUT/checkpoints/     where a stopped run goes on
+//! OUT/model.hoyer  OUT/result.json  OUT/report.html      there at the end
+//! ```
+//!
+//! Invariant: nothing that was there before is written over.
+//! Not here: what the files hold.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use hoyer_graph::container::write_atomic;
+
+/// A folder that belongs to one run.
+#[derive(Debug, Clone)]
+pub(crate) struct OutFolder(PathBuf);
+
+impl OutFolder {
+    /// Makes a folder that is new, or empty, the place of this run.
+    ///
+    /// # Errors
+    /// If it holds anything, or cannot be made or written.
+    pub(crate) fn claim(path: &Path, recipe: &str) -> anyhow::Result<Self> {
+        if let Ok(mut entries) = std::fs::read_dir(path)
+            && entries.next().is_some()
+        {
+            bail!("{}", occupied(path));
+        }
+        ensure!(!path.is_file(), "{} is a file, need a folder", path.display());
+        let folder = Self(path.to_path_buf());
+        std::fs::create_dir_all(folder.checkpoints())
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        write_atomic(&folder.recipe(), recipe.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// The folder of a run that was started before, and its recipe.
+    ///
+    /// # Errors
+    /// If no run was started there.
+    pub(crate) fn reopen(path: &Path) -> anyhow::Result<(Self, String)> {
+        let folder = Self(path.to_path_buf());
+        let recipe = std::fs::read_to_string(folder.recipe()).with_context(|| {
+            format!("no run was started in {}: cannot read its recipe.toml", path.display())
+        })?;
+        Ok((folder, recipe))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn recipe(&self) -> PathBuf {
+        self.0.join("recipe.toml")
+    }
+
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    pub(crate) fn model(&self) -> PathBuf {
+        self.0.join("model.hoyer")
+    }
+
+    /// The network after dense training, to compare with.
+    pub(crate) fn dense(&self) -> PathBuf {
+        self.checkpoints().join("dense.hoyer")
+    }
+
+    pub(crate) fn result(&self) -> PathBuf {
+        self.0.join("result.json")
+    }
+
+    pub(crate) fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+}
+
+fn occupied(path: &Path) -> String {
+    let shown = path.display();
+    if path.join("result.json").is_file() {
+        return format!("{shown} holds a finished run; name another folder with -o");
+    }
+    if path.join("recipe.toml").is_file() {
+        return format!(
+            "{shown} holds another run; go on with it by `hoyer compress --resume {shown}`, or name \
+             another folder with -o"
+        );
+    }
+    format!("{shown} is not empty; name another folder with -o")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_run_is_not_claimed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        OutFolder::claim(&path, "seed = 1\n").unwrap();
+        let error = OutFolder::claim(&path, "seed = 2\n").unwrap_err().to_string();
+        assert!(error.contains("holds another run; go on with it by `hoyer compress --resume"));
+        assert_eq!(OutFolder::reopen(&path).unwrap().1, "seed = 1\n");
+    }
+
+    #[test]
+    fn a_folder_with_anything_in_it_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("thesis.txt"), "").unwrap();
+        let error = OutFolder::claim(folder.path(), "").unwrap_err().to_string();
+        assert!(error.ends_with("is not empty; name another folder with -o"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_without_a_run_cannot_be_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = OutFolder::reopen(folder.path()).unwrap_err().to_string();
+        assert!(error.starts_with("no run was started in "), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+//! What to run: a recipe from a file or from defaults, and the flags that beat it.
+//!
+//! Not here: what a recipe means (`hoyer_learn::recipe`).
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use hoyer_learn::recipe::{Auto, Cut, Distill, Learn, Promise, Recipe, Stage};
+use hoyer_learn::schedule;
+use hoyer_zoo::model::MODELS;
+
+/// Default epochs, made for small images; a recipe says what a network really needs.
+const DENSE_EPOCHS: u32 = 20;
+const SPARSE_EPOCHS: u32 = 30;
+const LAST_EPOCHS: u32 = 15;
+/// Strength of Hoyer-Square for LeNets on MNIST, from DeepHoyer's published settings.
+const LAMBDA: f64 = 2e-4;
+const VALIDATION: usize = 5_000;
+
+/// What to compress, and how; a flag beats the recipe.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RecipeFlags {
+    /// Network to make and train: a name, see `hoyer compress --help`
+    #[arg(value_name = "MODEL")]
+    model: Option<String>,
+    /// Recipe file, .toml
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Data set: a name of `hoyer data list` or a path
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+    /// Penalty: l1, transformed-l1, hoyer, hoyer-square, group-lasso, group-hoyer-square
+    #[arg(long, value_name = "PENALTY")]
+    method: Option<String>,
+    /// Strength of the penalty
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    lambda: Option<f64>,
+    /// What to keep: accuracy=0.984 (a share) or weights=4884; may be given twice
+    #[arg(long, value_name = "LIMIT", value_parser = budget)]
+    budget: Vec<Budget>,
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Budget {
+    Accuracy(f64),
+    Weights(u64),
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let need = || "need accuracy=SHARE or weights=COUNT".to_owned();
+    match text.split_once('=').ok_or_else(need)? {
+        ("accuracy", share) => share.parse().map(Budget::Accuracy).map_err(|_| need()),
+        ("weights", count) => count.parse().map(Budget::Weights).map_err(|_| need()),
+        _ => Err(need()),
+    }
+}
+
+impl RecipeFlags {
+    /// The recipe that is to be run, all flags in it.
+    ///
+    /// # Errors
+    /// If the recipe cannot be read, or a flag makes no sense.
+    pub(crate) fn recipe(&self) -> anyhow::Result<Recipe> {
+        let mut recipe = match &self.recipe {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the recipe {}", path.display()))?;
+                Recipe::parse(&text).with_context(|| path.display().to_string())?
+            }
+            None => self.from_nothing()?,
+        };
+        recipe.model = self.model.clone().unwrap_or(recipe.model);
+        recipe.data = self.data.clone().unwrap_or(recipe.data);
+        recipe.seed = self.seed.unwrap_or(recipe.seed);
+        for budget in &self.budget {
+            keep(&mut recipe, *budget);
+        }
+        self.penalize(&mut recipe)?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    fn from_nothing(&self) -> anyhow::Result<Recipe> {
+        let Some(model) = self.model.clone() else {
+            let known: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+            bail!("nothing to compress: give --recipe FILE, or a model ({})", known.join(", "));
+        };
+        let data = self.data.clone().context("no data: give --data, see `hoyer data list`")?;
+        if self.budget.is_empty() {
+            bail!("no promise: give --budget accuracy=SHARE or --budget weights=COUNT");
+        }
+        let weights = self.budget.iter().find_map(|budget| match budget {
+            Budget::Weights(weights) => Some(*weights),
+            Budget::Accuracy(_) => None,
+        });
+        let cut = match weights {
+            Some(weights) => Cut::to_weights(weights),
+            None => Cut { auto: Some(Auto::default()), ..Cut::default() },
+        };
+        let method = self.method.clone().unwrap_or_else(|| "hoyer-square".into());
+        let taught = Some(Distill { weight: 0.5, ..Distill::default() });
+        let sparsify = Learn {
+            penalty: Some(penalty(&method)?),
+            lambda: LAMBDA,
+            distill: taught,
+            ..Learn::new(SPARSE_EPOCHS)
+        };
+        let falling = schedule::Config::Cosine { to: 0.01, warm_up: 0.0 };
+        let dense = Learn { schedule: falling.clone(), ..Learn::new(DENSE_EPOCHS) };
+        let last = Learn { schedule: falling, distill: taught, ..Learn::new(LAST_EPOCHS) };
+        Ok(Recipe {
+            model,
+            data,
+            seed: 0,
+            validation: VALIDATION,
+            batch: 128,
+            augmentation: Default::default(),
+            promise: Promise::default(),
+            biases: false,
+            stage: vec![
+                Stage::Train(dense),
+                Stage::Sparsify(sparsify),
+                Stage::Prune(cut),
+                Stage::Finetune(last),
+            ],
+        })
+    }
+
+    fn penalize(&self, recipe: &mut Recipe) -> anyhow::Result<()> {
+        let penalized = recipe.stage.iter_mut().filter_map(|stage| match stage {
+            Stage::Sparsify(learn) if learn.penalty.is_some() => Some(learn),
+            _ => None,
+        });
+        let mut found = false;
+        for learn in penalized {
+            found = true;
+            if let Some(method) = &self.method {
+                learn.penalty = Some(penalty(method)?);
+            }
+            learn.lambda = self.lambda.unwrap_or(learn.lambda);
+        }
+        if !found && (self.method.is_some() || self.lambda.is_some()) {
+            bail!("--method and --lambda change the penalty of the recipe, but it has none");
+        }
+        Ok(())
+    }
+}
+
+fn keep(recipe: &mut Recipe, budget: Budget) {
+    match budget {
+        Budget::Accuracy(accuracy) => recipe.promise.accuracy = Some(accuracy),
+        Budget::Weights(weights) => {
+            recipe.promise.weights = Some(weights);
+            for stage in &mut recipe.stage {
+                if let Stage::Prune(cut) = stage
+                    && cut.weights.is_some()
+                {
+                    *cut = Cut::to_weights(weights);
+                }
+            }
+        }
+    }
+}
+
+fn penalty(name: &str) -> anyhow::Result<hoyer_learn::penalty::ByName> {
+    Ok(name.parse()?)
+}

@@ -1,0 +1,270 @@
+//! A recipe and a data set in, a small network and its evidence out.
+//!
+//! ```text
+//! recipe, dataset ─► split ─► stages (hoyer_learn::run) ─► test data, read once ─► evidence
+//! ```
+//!
+//! Invariants: every choice was made on validation data before the test data is touched; the
+//! model's bytes depend on recipe, data and build only.
+//! Not here: folders and files (the command), the stages (`hoyer_learn`).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hoyer_graph::Graph;
+use hoyer_graph::container::{self, Metadata};
+use hoyer_kernels::pool::Pool;
+use hoyer_learn::observer::Observer;
+use hoyer_learn::recipe::{Recipe, Stage};
+use hoyer_learn::samples::Data;
+use hoyer_learn::{Outcome, Setup};
+use hoyer_zoo::Dataset;
+use hoyer_zoo::data::{Holdout, Parts, Split};
+
+use crate::assemble::{self, Metrics, cost_of_one};
+use crate::error::Result;
+use crate::report::Evidence;
+use crate::result::{
+    self, Compressed, Machine, Promise, Quantity, RESULT_VERSION, Ratios, RunResult,
+};
+use crate::samples::LoaderSamples;
+use crate::score::{check_fit, score};
+
+/// Name of the file in the checkpoints' folder.
+const CHECKPOINT: &str = "run.checkpoint";
+
+/// How a run is made; none of it changes the model.
+pub struct Settings<'a> {
+    /// Threads to compute on.
+    pub pool: &'a Arc<Pool>,
+    /// Folder where the run saves how far it is, and goes on from; `None` saves nothing.
+    pub checkpoints: Option<&'a Path>,
+    /// Who is told how it goes.
+    pub observer: &'a dyn Observer,
+    /// Set to stop at the next good place.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub struct Compression {
+    /// The network after dense training.
+    pub dense: Graph,
+    /// The small network.
+    pub model: Graph,
+    /// The bytes of the small network's `.hoyer` file.
+    pub file: Vec<u8>,
+    /// The bytes of the dense network's.
+    pub dense_file: Vec<u8>,
+    /// The numbers, and all that a report shows.
+    pub evidence: Evidence,
+}
+
+/// Checks that a recipe can be run on these samples, without running it.
+///
+/// # Errors
+/// If the model is unknown, or model, samples and recipe do not go together.
+pub fn check(recipe: &Recipe, dataset: &Dataset) -> Result<()> {
+    recipe.check()?;
+    let graph = fresh(recipe, dataset)?;
+    check_fit(&graph, dataset)?;
+    let parts = split(recipe, dataset)?;
+    LoaderSamples::training(dataset, &parts.train, recipe)?;
+    Ok(())
+}
+
+/// Runs a recipe from where its checkpoint stands, or from the beginning.
+///
+/// # Errors
+/// - as [`check`]
+/// - what the trainer refuses: a loss that is not finite, a checkpoint of another recipe, a stop
+///
+/// # Example
+/// ```
+/// use std::sync::{Arc, atomic::AtomicBool};
+/// use hoyer::compress::{Settings, compress};
+///
+/// let recipe = hoyer::learn::recipe::Recipe::parse(
+///     "model = 'mlp-64-32'\ndata = 'digits'\nvalidation = 288\n\
+///      [[stage]]\nkind = 'train'\nepochs = 2\n[[stage]]\nkind = 'prune'\nsparsity = 0.5\n",
+/// )?;
+/// let digits = hoyer::zoo::data::load("digits", &[])?;
+/// let settings = Settings {
+///     pool: &Arc::new(hoyer::kernels::pool::Pool::new(1)),
+///     checkpoints: None,
+///     observer: &hoyer::learn::observer::Silent,
+///     stop: &AtomicBool::new(false),
+/// };
+/// let done = compress(&recipe, &digits, &settings)?;
+/// assert_eq!(done.evidence.result.compressed.weights_nonzero, 3_232);
+/// # Ok::<(), hoyer::Error>(())
+/// ```
+pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Result<Compression> {
+    check(recipe, dataset)?;
+    let parts = split(recipe, dataset)?;
+    let mut training = LoaderSamples::training(dataset, &parts.train, recipe)?;
+    let validation = LoaderSamples::plain(dataset, &parts.validation)?;
+    let graph = fresh(recipe, dataset)?;
+    let checkpoint = settings.checkpoints.map(|folder| folder.join(CHECKPOINT));
+    let setup = Setup {
+        recipe,
+        graph: &graph,
+        data: Data { training: &mut training, validation: &validation },
+        observer: settings.observer,
+        checkpoint: checkpoint.as_deref(),
+        stop: settings.stop,
+        pool: settings.pool,
+    };
+    let outcome = hoyer_learn::run(setup)?;
+    conclude(recipe, dataset, outcome, settings.pool)
+}
+
+/// The network before any training.
+fn fresh(recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
+    let path = Path::new(&recipe.model);
+    if path.extension().is_some_and(|ending| ending == "hoyer") {
+        return Ok(container::load(path)?.0);
+    }
+    let classes = dataset.classes.len();
+    Ok(hoyer_zoo::model::build(&recipe.model, &dataset.shape, classes, recipe.seed)?)
+}
+
+fn split(recipe: &Recipe, dataset: &Dataset) -> Result<Parts> {
+    let held = Split { validation: Holdout::Count(recipe.validation), seed: recipe.seed };
+    Ok(held.of(dataset, &dataset.train)?)
+}
+
+/// Reads the test data and gathers what is known.
+fn conclude(
+    recipe: &Recipe,
+    dataset: &Dataset,
+    outcome: Outcome,
+    pool: &Arc<Pool>,
+) -> Result<Compression> {
+    let test = |graph: &Graph| score(graph, dataset, &dataset.test, pool).map(|s| s.accuracy);
+    let metrics = |graph: &Graph, validation: f64| -> Result<Metrics> {
+        Ok(Metrics { test: test(graph)?, validation: Some(validation) })
+    };
+    let before = metrics(&outcome.dense, outcome.dense_accuracy)?;
+    let after = metrics(&outcome.network, outcome.accuracy)?;
+    let file = container::to_bytes(&outcome.network, &facts(recipe, dataset, after)?)?;
+    let dense_file = container::to_bytes(&outcome.dense, &facts(recipe, dataset, before)?)?;
+    let dense = assemble::dense(&cost_of_one(&outcome.dense)?, before);
+    let cost = cost_of_one(&outcome.network)?;
+    let compressed = assemble::compressed(&cost, after, file.len() as u64);
+    let result = RunResult {
+        schema: RESULT_VERSION,
+        hoyer: env!("CARGO_PKG_VERSION").into(),
+        model: recipe.model.clone(),
+        data: dataset.name.clone(),
+        method: method(recipe),
+        metric: "accuracy".into(),
+        seed: recipe.seed,
+        seconds: outcome.records.iter().map(|record| record.seconds).sum(),
+        epochs: outcome.records.iter().map(|record| record.epochs.len() as u64).sum(),
+        threads: pool.threads() as u32,
+        machine: Machine::here(),
+        command: "hoyer compress --recipe recipe.toml -o OUT".into(),
+        promises: promises(recipe, &compressed),
+        stages: outcome.records,
+        ratios: Ratios::of(&dense, &compressed),
+        dense,
+        compressed,
+        layers: assemble::layers(&cost),
+        test_metric: compressed.metric,
+        test_best_epoch: None,
+        seeds: Vec::new(),
+        seed_summary: None,
+    };
+    let evidence = evidence(result, &outcome.dense, &outcome.network, recipe, dataset.image())?;
+    Ok(Compression { dense: outcome.dense, model: outcome.network, file, dense_file, evidence })
+}
+
+/// A result and what a report shows beside it.
+///
+/// # Errors
+/// If the two networks do not have the same layers.
+pub fn evidence(
+    result: RunResult,
+    dense: &Graph,
+    model: &Graph,
+    recipe: &Recipe,
+    image: Option<[usize; 3]>,
+) -> Result<Evidence> {
+    Ok(Evidence {
+        histograms: assemble::histograms(dense, model)?,
+        pixel_map: assemble::pixel_map(model, image)?,
+        recipe: recipe.text(),
+        result,
+    })
+}
+
+/// What is kept in the file beside the network.
+fn facts(recipe: &Recipe, dataset: &Dataset, metrics: Metrics) -> Result<Metadata> {
+    let mut facts = Metadata::default();
+    facts.set("data", &recipe.data)?;
+    facts.set("classes", &dataset.classes)?;
+    facts.set("sample_shape", &dataset.shape)?;
+    facts.set("scale", &dataset.scale)?;
+    facts.set("seed", &recipe.seed)?;
+    facts.set("recipe", &recipe.text())?;
+    facts.set("test_accuracy", &metrics.test)?;
+    facts.set("validation_accuracy", &metrics.validation)?;
+    facts.set("hoyer", env!("CARGO_PKG_VERSION"))?;
+    Ok(facts)
+}
+
+/// The penalties of the recipe, or how it prunes without one.
+fn method(recipe: &Recipe) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for learn in recipe.stage.iter().filter_map(Stage::learn) {
+        let name = match (&learn.penalty, &learn.gradual) {
+            (Some(penalty), _) => penalty.to_string(),
+            (None, Some(_)) => "gradual".into(),
+            (None, None) => continue,
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() { "magnitude".into() } else { names.join(" + ") }
+}
+
+fn promises(recipe: &Recipe, reached: &Compressed) -> Vec<Promise> {
+    let accuracy = recipe.promise.accuracy.map(|limit| {
+        let reached = reached.validation_metric.unwrap_or(f64::NAN);
+        Promise::judge(Quantity::Metric, limit, reached).on(result::Split::Validation)
+    });
+    let weights = recipe.promise.weights.map(|limit| {
+        Promise::judge(Quantity::Weights, limit as f64, reached.weights_nonzero as f64)
+    });
+    accuracy.into_iter().chain(weights).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(stages: &str) -> Recipe {
+        let text = format!("model='m'\ndata='d'\npromise={{accuracy=0.9,weights=10}}\n{stages}");
+        Recipe::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn a_method_is_named_after_its_penalty() {
+        let sparse = "[[stage]]\nkind='sparsify'\nepochs=1\npenalty='hoyer-square'\n";
+        let cut = "[[stage]]\nkind='prune'\nsparsity=0.5\n";
+        assert_eq!(method(&recipe(&format!("{sparse}{sparse}{cut}"))), "hoyer-square");
+        assert_eq!(method(&recipe(cut)), "magnitude");
+    }
+
+    #[test]
+    fn both_promises_are_judged() {
+        let recipe = recipe("[[stage]]\nkind='prune'\nsparsity=0.5\n");
+        let cost = hoyer_graph::Cost { weights_nonzero: 11, ..Default::default() };
+        let metrics = Metrics { test: 0.5, validation: Some(0.9) };
+        let promises = promises(&recipe, &assemble::compressed(&cost, metrics, 1));
+        assert_eq!(promises.iter().map(|p| p.kept).collect::<Vec<_>>(), [true, false]);
+    }
+}

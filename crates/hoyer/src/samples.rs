@@ -1,0 +1,94 @@
+//! Samples of a data set, handed to the trainer.
+//!
+//! Not here: order and variation (`hoyer_zoo::data::loader`), what the trainer does with them
+//! (`hoyer_learn`).
+
+use hoyer_learn::recipe::Recipe;
+use hoyer_learn::samples::Samples;
+use hoyer_zoo::data::loader::Training;
+use hoyer_zoo::data::{Augmentation, Loader, Normalization};
+use hoyer_zoo::{Dataset, Result};
+
+/// A loader as the trainer wants it: sample by sample, for any thread.
+#[derive(Debug, Clone)]
+pub struct LoaderSamples<'a>(Loader<'a>);
+
+impl<'a> LoaderSamples<'a> {
+    /// Shuffled and varied as the recipe says.
+    ///
+    /// # Errors
+    /// If the augmentation does not suit the samples, or there are none.
+    pub fn training(dataset: &'a Dataset, indices: &'a [u32], recipe: &Recipe) -> Result<Self> {
+        let how = Training {
+            batch: 1,
+            seed: recipe.seed,
+            augmentation: Augmentation {
+                crop: recipe.augmentation.crop,
+                flip: recipe.augmentation.flip,
+            },
+            normalization: Normalization::default(),
+        };
+        Loader::training(dataset, indices, &how).map(Self)
+    }
+
+    /// As stored, in the order of `indices`.
+    ///
+    /// # Errors
+    /// If an index is out of range or given twice.
+    pub fn plain(dataset: &'a Dataset, indices: &'a [u32]) -> Result<Self> {
+        Loader::evaluation(dataset, indices, 1, &Normalization::default()).map(Self)
+    }
+}
+
+impl Samples for LoaderSamples<'_> {
+    fn start_epoch(&mut self, epoch: u64) {
+        self.0.start_epoch(epoch);
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn sample_len(&self) -> usize {
+        self.0.sample_len()
+    }
+
+    fn fill(&self, at: usize, input: &mut [f32]) {
+        self.0.batch(at).fill_sample(0, input);
+    }
+
+    fn label(&self, at: usize) -> i64 {
+        self.0.batch(at).label(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoyer_zoo::data::digits;
+
+    #[test]
+    fn plain_samples_come_in_the_order_of_the_list() {
+        let digits = digits::load().unwrap();
+        let samples = LoaderSamples::plain(&digits, &digits.test).unwrap();
+        assert_eq!((samples.len(), samples.sample_len()), (digits.test.len(), 64));
+        for (at, &index) in digits.test.iter().enumerate() {
+            assert_eq!(samples.label(at), i64::from(digits.labels[index as usize]));
+        }
+    }
+
+    #[test]
+    fn epochs_are_shuffled_by_number_and_come_again() {
+        let digits = digits::load().unwrap();
+        let text = "model='m'\ndata='digits'\nseed=3\n[[stage]]\nkind='train'\nepochs=1\n";
+        let recipe = Recipe::parse(text).unwrap();
+        let mut samples = LoaderSamples::training(&digits, &digits.train, &recipe).unwrap();
+        let mut labels = |epoch| {
+            samples.start_epoch(epoch);
+            (0..samples.len()).map(|at| samples.label(at)).collect::<Vec<_>>()
+        };
+        let (first, second) = (labels(0), labels(1));
+        assert_ne!(first, second);
+        assert_eq!(first, labels(0));
+    }
+}

@@ -1,0 +1,150 @@
+//! How well a network answers: accuracy and loss over samples of a data set.
+//!
+//! Not here: choosing anything by it (`hoyer_learn`), what a metric means to a result (`result`).
+
+use std::sync::Arc;
+
+use hoyer_graph::{Bindings, Dim, Graph};
+use hoyer_kernels::pool::Pool;
+use hoyer_run::Program;
+use hoyer_zoo::Dataset;
+use hoyer_zoo::data::{Loader, Normalization};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// Samples that are answered at once; what is measured does not depend on it.
+const BATCH: usize = 256;
+
+/// How a network did on some samples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Score {
+    /// Share of samples answered correctly.
+    pub accuracy: f64,
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// How many samples there were.
+    pub samples: usize,
+}
+
+/// Checks that a network takes samples like those of a data set and answers with its classes.
+///
+/// # Errors
+/// [`Error::DoesNotFit`] if not.
+pub fn check_fit(graph: &Graph, dataset: &Dataset) -> Result<()> {
+    let per_sample = |id: Option<&hoyer_graph::ValueId>| {
+        let shape = &graph.value(*id?).kind.shape;
+        shape.0.iter().skip(1).map(Dim::fixed).product::<Option<usize>>()
+    };
+    let (takes, gives) = (per_sample(graph.inputs.first()), per_sample(graph.outputs.first()));
+    let (sample, classes) = (dataset.sample_len(), dataset.classes.len());
+    if (takes, gives) == (Some(sample), Some(classes)) {
+        return Ok(());
+    }
+    let number = |n: Option<usize>| n.map_or_else(|| "?".into(), |n| n.to_string());
+    Err(Error::DoesNotFit {
+        model: graph.name.clone(),
+        takes: format!("{} numbers and gives {} classes", number(takes), number(gives)),
+        data: dataset.name.clone(),
+        has: format!("{sample} numbers a sample and {classes} classes"),
+    })
+}
+
+/// Scores `graph` on the samples at `indices`.
+///
+/// # Errors
+/// - [`Error::DoesNotFit`] if the network and the samples do not belong together
+/// - what compiling the graph refuses
+///
+/// # Panics
+/// If an index is out of range.
+pub fn score(graph: &Graph, dataset: &Dataset, indices: &[u32], pool: &Arc<Pool>) -> Result<Score> {
+    check_fit(graph, dataset)?;
+    let batch = BATCH.min(indices.len().max(1));
+    let loader = Loader::evaluation(dataset, indices, batch, &Normalization::default())?;
+    let (input, logits) = (graph.inputs[0], graph.outputs[0]);
+    let sizes = Bindings::from([("batch".into(), batch)]);
+    let mut program = Program::compile(graph, &sizes, &[logits], pool)?;
+    let mut params = graph.params.clone();
+    let mut labels = vec![0; batch];
+    let (mut right, mut loss) = (0_usize, 0.0);
+    for (step, samples) in loader.batches().enumerate() {
+        let count = samples.fill(program.input_mut(input), &mut labels)?;
+        program.run(&mut params, step as u64);
+        let rows = program.value(logits).chunks_exact(dataset.classes.len());
+        for (row, &label) in rows.zip(&labels[..count]) {
+            let label = usize::try_from(label).expect("a label of a checked data set");
+            right += usize::from(largest(row) == label);
+            loss += cross_entropy(row, label);
+        }
+    }
+    let share = |sum: f64| sum / indices.len().max(1) as f64;
+    Ok(Score { accuracy: share(right as f64), loss: share(loss), samples: indices.len() })
+}
+
+/// Where the largest number is, the first of several; a NaN is never the largest.
+fn largest(row: &[f32]) -> usize {
+    (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
+}
+
+fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&z| f64::from(z - top).exp()).sum();
+    sum.ln() - f64::from(logits[label] - top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoyer_graph::{Gemm, Role, Shape, Tensor, Type};
+    use hoyer_zoo::data::Features;
+
+    /// Samples that say their own class, and one that lies.
+    fn dataset() -> Dataset {
+        Dataset {
+            name: "told".into(),
+            shape: vec![2],
+            classes: vec!["a".into(), "b".into()],
+            scale: 1.0,
+            features: Features::F32(vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0]),
+            labels: vec![0, 1, 0, 1],
+            train: vec![],
+            test: vec![0, 1, 2, 3],
+        }
+    }
+
+    fn identity(inputs: usize) -> Graph {
+        let mut g = Graph::new("identity");
+        let x = g.input("x", Type::f32(Shape(vec![Dim::symbol("batch"), Dim::from(inputs)])));
+        let mut w = vec![0.0; 2 * inputs];
+        (w[0], w[inputs + 1]) = (1.0, 1.0);
+        let w = g.param("w", Role::Weight, Tensor::new(&[2, inputs], w).unwrap()).unwrap();
+        let y = g.add("fc", Gemm::linear(), &[x, w]).unwrap();
+        g.outputs.push(y);
+        g
+    }
+
+    #[test]
+    fn what_is_answered_right_is_counted() {
+        let (data, pool) = (dataset(), Arc::new(Pool::new(1)));
+        let score = score(&identity(2), &data, &data.test, &pool).unwrap();
+        let (right, wrong) = ((1.0 + (-1f64).exp()).ln(), (1.0 + 1f64.exp()).ln());
+        assert_eq!((score.accuracy, score.samples), (0.75, 4));
+        assert!((score.loss - (3.0 * right + wrong) / 4.0).abs() < 1e-6, "{}", score.loss);
+    }
+
+    #[test]
+    fn a_network_for_other_samples_is_refused() {
+        let (data, pool) = (dataset(), Arc::new(Pool::new(1)));
+        let error = score(&identity(3), &data, &data.test, &pool).unwrap_err().to_string();
+        let expected = "model `identity` takes 3 numbers and gives 2 classes, data set `told` has \
+                        2 numbers a sample and 2 classes";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn a_network_that_says_nan_is_wrong_unless_the_first_class_is_right() {
+        assert_eq!(largest(&[f32::NAN, 1.0]), 0);
+        assert_eq!(largest(&[1.0, f32::NAN, 2.0]), 2);
+    }
+}

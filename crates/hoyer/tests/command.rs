@@ -1,0 +1,276 @@
+//! The command as a user meets it: exit codes, one line for what goes wrong, and runs that come
+//! out the same whatever happens to them on the way.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A short run on the embedded digits.
+const RECIPE: &str = r#"
+model = "mlp-64-32"
+data = "digits"
+seed = 3
+validation = 288
+batch = 64
+augmentation = { crop = 1 }
+promise = { accuracy = 0.5, weights = 2000 }
+
+[[stage]]
+kind = "train"
+epochs = 4
+
+[[stage]]
+kind = "sparsify"
+epochs = 4
+penalty = "hoyer-square"
+lambda = 1e-3
+
+[[stage]]
+kind = "prune"
+weights = 2000
+
+[[stage]]
+kind = "finetune"
+epochs = 3
+"#;
+
+fn hoyer(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
+    command.current_dir(folder).env_remove("HOYER_DATA").env("XDG_CACHE_HOME", folder);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, line: &str) -> Output {
+    hoyer(folder).args(line.split_whitespace()).output().unwrap()
+}
+
+/// Runs what must not run, and gives its one line.
+fn refused(folder: &Path, line: &str) -> String {
+    let output = run(folder, line);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{line}: {text}");
+    assert_eq!(text.lines().count(), 1, "{line}: {text}");
+    assert_eq!(output.stdout, b"", "{line}");
+    text.strip_prefix("error: ").expect("an error begins so").trim_end().to_owned()
+}
+
+fn done(folder: &Path, line: &str) -> String {
+    let output = run(folder, line);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{line}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn folder_with(recipe: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("r.toml"), recipe).unwrap();
+    folder
+}
+
+fn model(folder: &Path, out: &str) -> Vec<u8> {
+    std::fs::read(folder.join(out).join("model.hoyer")).unwrap()
+}
+
+#[test]
+fn a_run_leaves_all_its_files_and_says_what_it_reached() {
+    let folder = folder_with(RECIPE);
+    let text = done(folder.path(), "compress --recipe r.toml -o out --json");
+    let result = hoyer::result::RunResult::from_json(&text).unwrap();
+    assert_eq!(result.compressed.weights_nonzero, 2_000);
+    assert_eq!(result.promise_kept(), Some(true));
+    for name in ["model.hoyer", "result.json", "report.html", "recipe.toml"] {
+        assert!(folder.path().join("out").join(name).is_file(), "{name}");
+    }
+    let eval = done(folder.path(), "eval out/model.hoyer --json");
+    let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
+    assert_eq!(eval["accuracy"], result.test_metric);
+    let inspect = done(folder.path(), "inspect out/model.hoyer --json");
+    let inspect: serde_json::Value = serde_json::from_str(&inspect).unwrap();
+    assert_eq!(inspect["weights_nonzero"], 2_000);
+    assert!(done(folder.path(), "inspect out/model.hoyer").contains("fc1"));
+}
+
+#[test]
+fn a_missed_promise_is_exit_code_1_and_still_written() {
+    let folder = folder_with(&RECIPE.replace("accuracy = 0.5", "accuracy = 1.0"));
+    let output = run(folder.path(), "compress --recipe r.toml -o out");
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("MISSED"));
+    assert!(folder.path().join("out/model.hoyer").is_file());
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_byte() {
+    let folder = folder_with(RECIPE);
+    for threads in ["1", "2"] {
+        let line = format!("compress --recipe r.toml --threads {threads} -o out{threads}");
+        done(folder.path(), &line);
+    }
+    assert_eq!(model(folder.path(), "out1"), model(folder.path(), "out2"));
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bytes() {
+    let folder = folder_with(RECIPE);
+    done(folder.path(), "compress --recipe r.toml -o whole");
+    let mut child = hoyer(folder.path())
+        .args(["compress", "--recipe", "r.toml", "-o", "cut"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let checkpoint = folder.path().join("cut/checkpoints/run.checkpoint");
+    let start = Instant::now();
+    while !checkpoint.exists() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(checkpoint.exists(), "there was time for a checkpoint");
+    assert!(!folder.path().join("cut/result.json").exists(), "killed before it was done");
+    done(folder.path(), "compress --resume cut");
+    assert_eq!(model(folder.path(), "whole"), model(folder.path(), "cut"));
+}
+
+#[test]
+fn several_seeds_have_a_folder_each_and_a_summary() {
+    let folder = folder_with(RECIPE);
+    let text = done(folder.path(), "compress --recipe r.toml --seeds 2 -o out --json");
+    let result = hoyer::result::RunResult::from_json(&text).unwrap();
+    assert_eq!(result.seeds.iter().map(|run| run.seed).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(result.seed_summary.unwrap().runs, 2);
+    assert!(folder.path().join("out/seed-4/report.html").is_file());
+    assert_eq!(model(folder.path(), "out"), model(folder.path(), "out/seed-3"));
+}
+
+#[test]
+fn a_folder_that_holds_another_run_is_left_alone() {
+    let folder = folder_with(RECIPE);
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("recipe.toml"), "another").unwrap();
+    let text = refused(folder.path(), "compress --recipe r.toml -o out");
+    let expected = "out holds another run; go on with it by `hoyer compress --resume out`, or name \
+                    another folder with -o";
+    assert_eq!(text, expected);
+    assert_eq!(std::fs::read_to_string(out.join("recipe.toml")).unwrap(), "another");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+}
+
+#[test]
+fn recipes_that_make_no_sense_are_refused_before_anything_is_written() {
+    let cases = [
+        (
+            "lambda =",
+            "lamda =",
+            "r.toml: recipe: line 16: unknown key `lamda`, did you mean `lambda`?",
+        ),
+        (
+            "lambda = 1e-3",
+            "lambda = -1e-3",
+            "r.toml: recipe: stage 2 (sparsify): lambda = -0.001, need [0, inf)",
+        ),
+        ("\"digits\"", "\"digitz\"", "no data set is called `digitz`"),
+        ("mlp-64-32", "mlp-64-33", "mlp-64-33"),
+        ("validation = 288", "validation = 5000", "validation = 5000, need a count below 1438"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(RECIPE.contains(from), "{from}");
+        let folder = folder_with(&RECIPE.replacen(from, to, 1));
+        let text = refused(folder.path(), "compress --recipe r.toml -o out");
+        assert!(text.contains(expected), "{text}");
+        assert!(!folder.path().join("out").exists());
+    }
+}
+
+#[test]
+fn flags_that_make_no_sense_are_one_line() {
+    let folder = folder_with(RECIPE);
+    for (line, expected) in [
+        ("compress --recipe r.toml -o out --lambda=-1", "lambda = -1, need [0, inf)"),
+        ("compress --recipe r.toml -o out --threads 0", "0 is not in 1..=1024"),
+        ("compress --recipe r.toml", "--out"),
+        ("compress -o out", "nothing to compress: give --recipe FILE, or a model"),
+        ("compress --recipe r.toml -o out --budget 3", "need accuracy=SHARE or weights=COUNT"),
+        ("compress --recipe none.toml -o out", "cannot read the recipe none.toml"),
+        ("compress --resume out", "no run was started in out"),
+        ("eval none.hoyer", "cannot read none.hoyer"),
+        ("inspect r.toml", "not a usable .hoyer file"),
+        ("data fetch nothing", "no data set is called `nothing`"),
+        ("frobnicate", "unrecognized subcommand 'frobnicate'"),
+    ] {
+        let text = refused(folder.path(), line);
+        assert!(text.contains(expected), "{line}: {text}");
+    }
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn a_checkpoint_of_another_recipe_is_not_gone_on_with() {
+    let folder = folder_with(RECIPE);
+    done(folder.path(), "compress --recipe r.toml -o out");
+    std::fs::remove_file(folder.path().join("out/result.json")).unwrap();
+    let recipe = folder.path().join("out/recipe.toml");
+    let text = std::fs::read_to_string(&recipe).unwrap();
+    std::fs::write(&recipe, text.replace("batch = 64", "batch = 32")).unwrap();
+    let before = model(folder.path(), "out");
+    let text = refused(folder.path(), "compress --resume out");
+    assert!(text.contains("is a checkpoint of another recipe"), "{text}");
+    assert_eq!(model(folder.path(), "out"), before);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
+    let optimizer = "epochs = 4\noptimizer = { name = 'sgd', lr = 1e30 }\npenalty";
+    let folder = folder_with(&RECIPE.replace("epochs = 4\npenalty", optimizer));
+    let text = refused(folder.path(), "compress --recipe r.toml -o out");
+    assert!(text.contains("the loss is not finite in step"), "{text}");
+    assert!(text.contains("it began with"), "{text}");
+    assert!(text.ends_with("try a smaller learning rate or lambda"), "{text}");
+    assert!(folder.path().join("out/checkpoints/run.checkpoint").is_file());
+    assert!(!folder.path().join("out/model.hoyer").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_one_line() {
+    let folder = folder_with(RECIPE);
+    let text = refused(folder.path(), "compress --recipe r.toml -o /dev/full/out");
+    assert!(text.contains("/dev/full/out"), "{text}");
+    done(folder.path(), "train mlp-64-32 --data digits --validation 200 --epochs 1 -o m.hoyer");
+    let text = refused(folder.path(), "train mlp-64-32 --data digits -o m.hoyer");
+    assert_eq!(text, "m.hoyer is there already; name another file with -o");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = hoyer(folder.path()).args(["data", "list"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.starts_with("error: No space left on device"), "{text}");
+}
+
+#[test]
+fn damaged_data_are_refused_by_file_and_place() {
+    let folder = folder_with(RECIPE);
+    let data = folder.path().join("idx");
+    std::fs::create_dir(&data).unwrap();
+    let images = [0_u8, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 8, 1, 2, 3];
+    let labels = [0_u8, 0, 8, 1, 0, 0, 0, 1, 77];
+    for part in ["train", "t10k"] {
+        std::fs::write(data.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        std::fs::write(data.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+    let text = refused(folder.path(), "compress --recipe r.toml --data ./idx -o out");
+    assert!(text.contains("train-images-idx3-ubyte"), "{text}");
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn whoever_stops_reading_is_no_error() {
+    let folder = folder_with(RECIPE);
+    let mut child = hoyer(folder.path())
+        .args(["data", "list", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
