@@ -48,6 +48,9 @@ impl Activation {
 /// Work of a piece, about: 10 µs.
 const MACS_PER_PIECE: usize = 300_000;
 
+/// Columns of a strip of the copied operand: what a tile of the product reads, one term after the other.
+const STRIP: usize = 2 * LANES;
+
 /// Sizes of a product, and how its operands are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
@@ -93,10 +96,9 @@ impl Gemm {
     pub fn new(sizes: Sizes) -> Self {
         let Sizes { m, n, k, trans_b, .. } = sizes;
         let (rows, cols) = if trans_b { (n, m) } else { (m, n) };
-        let width = cols.next_multiple_of(LANES).max(LANES);
+        let width = cols.next_multiple_of(STRIP).max(STRIP);
         let direct = !trans_b && cols >= LANES;
-        let places =
-            if direct { Places::flat(cols, cols, k) } else { Places::flat(width, width, k) };
+        let places = if direct { Places::flat(cols, cols, k) } else { strips(width, k) };
         let wanted = MACS_PER_PIECE.div_ceil((cols * k).max(1));
         let piece = wanted.next_multiple_of(PANEL).min(rows.next_multiple_of(PANEL)).max(PANEL);
         Self { sizes, rows, cols, places, width, piece }
@@ -204,9 +206,8 @@ impl Gemm {
         let (k, width, trans_b) = (self.sizes.k, self.width, self.sizes.trans_b);
         let (copy, scratch) = scratch.split_at_mut(k * width);
         let products = &mut scratch[..self.rows * width];
-        let lines = 64;
-        pool.for_each(k.div_ceil(lines), Chunks::new(copy, lines * width), |i, copy| {
-            copy_rows(right, i * lines, copy, width);
+        pool.for_each(width / STRIP, Chunks::new(copy, k * STRIP), |i, copy| {
+            copy_strip(right, i * STRIP, copy);
         });
         let copy = &*copy;
         let tasks = self.rows.div_ceil(self.piece);
@@ -228,24 +229,26 @@ impl Gemm {
     }
 }
 
-/// Copies rows of a matrix from `first` on, each filled up with zeros to `width`.
-fn copy_rows(matrix: Matrix<'_>, first: usize, copy: &mut [f32], width: usize) {
-    let (data, rs, cs) = (matrix.data(), matrix.row_stride(), matrix.col_stride());
-    let rows = copy.len() / width;
-    if cs == 1 {
-        for (i, to) in copy.chunks_exact_mut(width).enumerate() {
-            let (to, rest) = to.split_at_mut(matrix.cols());
-            to.copy_from_slice(&data[(first + i) * rs..][..matrix.cols()]);
-            rest.fill(0.0);
-        }
-        return;
+/// Where the vectors of an operand lie that [`copy_strip`] copied.
+fn strips(width: usize, k: usize) -> Places {
+    let starts = (0..width).step_by(LANES);
+    Places {
+        from: starts.clone().map(|j| j / STRIP * STRIP * k + j % STRIP).collect(),
+        to: starts.collect(),
+        offsets: (0..k).map(|term| term * STRIP).collect(),
     }
-    copy.fill(0.0);
-    for j in 0..matrix.cols() {
-        let column = data[first * rs + j * cs..].iter().step_by(rs).take(rows);
-        for (i, from) in column.enumerate() {
-            copy[i * width + j] = *from;
-        }
+}
+
+/// Copies the columns of a matrix from `first` on, row after row, filled up with zeros to a strip.
+fn copy_strip(matrix: Matrix<'_>, first: usize, copy: &mut [f32]) {
+    let (data, rs, cs) = (matrix.data(), matrix.row_stride(), matrix.col_stride());
+    let columns = STRIP.min(matrix.cols().saturating_sub(first));
+    if columns < STRIP {
+        copy.fill(0.0);
+    }
+    for j in 0..columns {
+        let column = data[(first + j) * cs..].iter().step_by(rs);
+        copy[j..].iter_mut().step_by(STRIP).zip(column).for_each(|(to, from)| *to = *from);
     }
 }
 
