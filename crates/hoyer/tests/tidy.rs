@@ -1,5 +1,6 @@
 //! The rules of the house that the compiler does not know: which crate may use which, how long a
 //! file may be, how it begins, and where unsafe code may live.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

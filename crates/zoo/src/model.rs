@@ -123,25 +123,9 @@ pub fn build(name: &str, sample: &[usize], classes: usize, seed: u64) -> Result<
 }
 
 fn unknown(name: &str) -> Error {
-    let near = MODELS.iter().map(|m| m.name).min_by_key(|known| distance(name, known));
+    let near = MODELS.iter().map(|m| m.name).min_by_key(|known| strsim::levenshtein(name, known));
     let known = MODELS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
     Error::UnknownModel { name: name.to_owned(), near: near.unwrap_or_default(), known }
-}
-
-/// How many letters must be changed, added or removed (Levenshtein 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl Plan<'_> {

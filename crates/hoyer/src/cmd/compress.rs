@@ -45,12 +45,7 @@ impl Compress {
     /// # Errors
     /// If the run cannot be made, or `out` cannot be written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<Verdict> {
-        let (folder, runs) = match (&self.resume, &self.out) {
-            (Some(path), _) => reopen(path)?,
-            (None, Some(path)) => self.claim(path)?,
-            (None, None) => bail!("give a folder to write to with -o"),
-        };
-        let one_run = OneRun::new(&runs[0].1, &self.options)?;
+        let (folder, runs, one_run) = self.open()?;
         let mut results = Vec::new();
         for (place, recipe) in &runs {
             results.push(one_run.finish(place, recipe, folder.path())?);
@@ -70,11 +65,31 @@ impl Compress {
         Ok(Verdict::of(&result))
     }
 
+    /// The folder, the runs in it, and what they share.
+    fn open(&self) -> anyhow::Result<(OutFolder, Vec<(OutFolder, Recipe)>, OneRun)> {
+        match (&self.resume, &self.out) {
+            (Some(path), _) => {
+                let (folder, runs) = reopen(path)?;
+                let one_run = OneRun::new(&runs[0].1, &self.options)?;
+                Ok((folder, runs, one_run))
+            }
+            (None, Some(path)) => {
+                let recipe = self.recipe.recipe()?;
+                // Whatever cannot be run must be known before a folder is claimed.
+                let one_run = OneRun::new(&recipe, &self.options)?;
+                let (folder, runs) = self.claim(path, recipe)?;
+                Ok((folder, runs, one_run))
+            }
+            (None, None) => bail!("give a folder to write to with -o"),
+        }
+    }
+
     /// Claims a folder, and one in it for each of several seeds.
-    fn claim(&self, path: &Path) -> anyhow::Result<(OutFolder, Vec<(OutFolder, Recipe)>)> {
-        let recipe = self.recipe.recipe()?;
-        // Whatever cannot be run must be known before a folder is claimed.
-        OneRun::new(&recipe, &self.options)?;
+    fn claim(
+        &self,
+        path: &Path,
+        recipe: Recipe,
+    ) -> anyhow::Result<(OutFolder, Vec<(OutFolder, Recipe)>)> {
         let folder = OutFolder::claim(path, &recipe.text())?;
         if self.seeds == 1 {
             return Ok((folder.clone(), vec![(folder, recipe)]));

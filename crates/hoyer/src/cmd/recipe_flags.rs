@@ -70,7 +70,7 @@ impl RecipeFlags {
                     .with_context(|| format!("cannot read the recipe {}", path.display()))?;
                 Recipe::parse(&text).with_context(|| path.display().to_string())?
             }
-            None => self.from_nothing()?,
+            None => self.fresh_recipe()?,
         };
         recipe.model = self.model.clone().unwrap_or(recipe.model);
         recipe.data = self.data.clone().unwrap_or(recipe.data);
@@ -83,7 +83,7 @@ impl RecipeFlags {
         Ok(recipe)
     }
 
-    fn from_nothing(&self) -> anyhow::Result<Recipe> {
+    fn fresh_recipe(&self) -> anyhow::Result<Recipe> {
         let Some(model) = self.model.clone() else {
             let known: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
             bail!("nothing to compress: give --recipe FILE, or a model ({})", known.join(", "));
