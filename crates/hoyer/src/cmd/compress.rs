@@ -20,6 +20,9 @@ use super::recipe_flags::RecipeFlags;
 use super::run_options::RunOptions;
 use super::summary::summary;
 
+/// What the seeds share, the folder that the user named, and each seed's place and recipe.
+type Started = (OneRun, OutFolder, Vec<(OutFolder, Recipe)>);
+
 /// Train a network, make it sparse, prune it, finetune it, and write the evidence
 ///
 /// Models: lenet-300-100, lenet-5 and others; an unknown name lists them. OUT will hold
@@ -45,7 +48,11 @@ impl Compress {
     /// # Errors
     /// If the run cannot be made, or `out` cannot be written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<Verdict> {
-        let (folder, runs, one_run) = self.open()?;
+        let (one_run, folder, runs) = match (&self.resume, &self.out) {
+            (Some(path), _) => self.go_on(path)?,
+            (None, Some(path)) => self.start(path)?,
+            (None, None) => bail!("give a folder to write to with -o"),
+        };
         let mut results = Vec::new();
         for (place, recipe) in &runs {
             results.push(one_run.finish(place, recipe, folder.path())?);
@@ -65,60 +72,43 @@ impl Compress {
         Ok(Verdict::of(&result))
     }
 
-    /// The folder, the runs in it, and what they share.
-    fn open(&self) -> anyhow::Result<(OutFolder, Vec<(OutFolder, Recipe)>, OneRun)> {
-        match (&self.resume, &self.out) {
-            (Some(path), _) => {
-                let (folder, runs) = reopen(path)?;
-                let one_run = OneRun::new(&runs[0].1, &self.options)?;
-                Ok((folder, runs, one_run))
-            }
-            (None, Some(path)) => {
-                let recipe = self.recipe.recipe()?;
-                // Whatever cannot be run must be known before a folder is claimed.
-                let one_run = OneRun::new(&recipe, &self.options)?;
-                let (folder, runs) = self.claim(path, recipe)?;
-                Ok((folder, runs, one_run))
-            }
-            (None, None) => bail!("give a folder to write to with -o"),
-        }
-    }
-
-    /// Claims a folder, and one in it for each of several seeds.
-    fn claim(
-        &self,
-        path: &Path,
-        recipe: Recipe,
-    ) -> anyhow::Result<(OutFolder, Vec<(OutFolder, Recipe)>)> {
-        let folder = OutFolder::claim(path, &recipe.text())?;
-        if self.seeds == 1 {
-            return Ok((folder.clone(), vec![(folder, recipe)]));
-        }
+    /// Claims a folder, and one in it for each of several seeds; whatever cannot be run is known
+    /// before.
+    fn start(&self, path: &Path) -> anyhow::Result<Started> {
+        let recipe = self.recipe.recipe()?;
+        let one_run = OneRun::new(&recipe, &self.options)?;
+        OutFolder::check_free(path)?;
         let mut runs = Vec::new();
-        for seed in recipe.seed..recipe.seed + self.seeds {
-            let recipe = Recipe { seed, ..recipe.clone() };
-            let place = path.join(format!("seed-{seed}"));
-            runs.push((OutFolder::claim(&place, &recipe.text())?, recipe));
+        if self.seeds > 1 {
+            for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
+                let recipe = Recipe { seed, ..recipe.clone() };
+                recipe.check()?;
+                let place = path.join(format!("seed-{seed}"));
+                runs.push((OutFolder::claim(&place, &recipe.text())?, recipe));
+            }
         }
-        Ok((folder, runs))
+        // Last, so that a folder with a recipe has all its seeds.
+        let folder = OutFolder::take(path, &recipe.text())?;
+        if runs.is_empty() {
+            runs.push((folder.clone(), recipe));
+        }
+        Ok((one_run, folder, runs))
     }
-}
 
-/// The runs that were started in a folder.
-fn reopen(path: &Path) -> anyhow::Result<(OutFolder, Vec<(OutFolder, Recipe)>)> {
-    let (folder, recipe) = open(path)?;
-    let mut runs = Vec::new();
-    for seed in recipe.seed.. {
-        let place = path.join(format!("seed-{seed}"));
-        if !place.is_dir() {
-            break;
+    /// The runs that were started in a folder.
+    fn go_on(&self, path: &Path) -> anyhow::Result<Started> {
+        let (folder, recipe) = open(path)?;
+        let one_run = OneRun::new(&recipe, &self.options)?;
+        let places = (recipe.seed..).map(|seed| path.join(format!("seed-{seed}")));
+        let mut runs = places
+            .take_while(|place| place.is_dir())
+            .map(|place| open(&place))
+            .collect::<Result<Vec<_>, _>>()?;
+        if runs.is_empty() {
+            runs.push((folder.clone(), recipe));
         }
-        runs.push(open(&place)?);
+        Ok((one_run, folder, runs))
     }
-    if runs.is_empty() {
-        runs.push((folder.clone(), recipe));
-    }
-    Ok((folder, runs))
 }
 
 fn open(path: &Path) -> anyhow::Result<(OutFolder, Recipe)> {

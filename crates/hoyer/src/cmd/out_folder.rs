@@ -24,12 +24,29 @@ impl OutFolder {
     /// # Errors
     /// If it holds anything, or cannot be made or written.
     pub(crate) fn claim(path: &Path, recipe: &str) -> anyhow::Result<Self> {
+        Self::check_free(path)?;
+        Self::take(path, recipe)
+    }
+
+    /// Checks that nothing is in a folder that is to be claimed.
+    ///
+    /// # Errors
+    /// If there is.
+    pub(crate) fn check_free(path: &Path) -> anyhow::Result<()> {
         if let Ok(mut entries) = std::fs::read_dir(path)
             && entries.next().is_some()
         {
             bail!("{}", occupied(path));
         }
         ensure!(!path.is_file(), "{} is a file, need a folder", path.display());
+        Ok(())
+    }
+
+    /// As [`Self::claim`], where [`Self::check_free`] has passed; the recipe is written last.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or written.
+    pub(crate) fn take(path: &Path, recipe: &str) -> anyhow::Result<Self> {
         let folder = Self(path.to_path_buf());
         std::fs::create_dir_all(folder.checkpoints())
             .with_context(|| format!("cannot make the folder {}", path.display()))?;
