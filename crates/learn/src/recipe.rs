@@ -187,7 +187,7 @@ impl Recipe {
     /// let text = "model = 'm'\ndata = 'd'\n[[stage]]\nkind = 'train'\nepochs = 3\n";
     /// assert_eq!(Recipe::parse(text)?.stage[0].epochs(), 3);
     /// let error = Recipe::parse(&text.replace("epochs", "epoch")).unwrap_err().to_string();
-    /// assert_eq!(error, "recipe: line 3: unknown key `epoch`, did you mean `epochs`?");
+    /// assert_eq!(error, "recipe: line 5: unknown key `epoch`, did you mean `epochs`?");
     /// # Ok::<(), hoyer_learn::Error>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self> {

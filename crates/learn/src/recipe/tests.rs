@@ -1,6 +1,5 @@
 //! Recipes that are read, and those that are refused.
 
-use super::nearest::distance;
 use super::*;
 
 const GOOD: &str = r#"
@@ -77,11 +76,4 @@ fn stages_that_make_no_sense_are_refused() {
     assert!(error("penalty = \"hoyer-square\"\n", "").ends_with("lambda needs a penalty"));
     assert!(error("\"sparsify\"", "\"train\"").contains("neither penalty nor gradual"));
     assert!(error("\"hoyer-square\"", "\"hoyer\"x").contains("line"));
-}
-
-#[test]
-fn the_distance_of_words_counts_letters() {
-    assert_eq!(distance("lamda", "lambda"), 1);
-    assert_eq!(distance("kitten", "sitting"), 3);
-    assert_eq!(distance("", "abc"), 3);
 }
