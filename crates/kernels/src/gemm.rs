@@ -3,9 +3,9 @@
 //! ```text
 //! C = A · B  [+ bias per column]  [then ReLU]
 //! ```
-//! Elements of one operand are broadcast from where they lie; the other is read where it lies too if its columns
-//! stand side by side (`plane_product`). Where they do not (a linear layer's forward pass), the transposed product is computed:
-//! `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
+//! Elements of one operand are broadcast from where they lie; the other is read where it lies too if its
+//! columns stand side by side (`plane_product`). Where they do not (a linear layer's forward pass), the
+//! transposed product is computed: `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
 //! A piece is computed by one thread in a fixed order, so the result does not depend on the number of threads,
 //! and nothing is allocated in a run.
 //! Not here: convolutions (`conv`).
