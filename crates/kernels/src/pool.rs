@@ -50,13 +50,17 @@ type Body<'a> = dyn Fn(usize) + Sync + 'a;
 struct Shared {
     /// Number of the current call; a change is the signal to start.
     call: AtomicUsize,
-    /// Workers that have not finished the current call.
-    pending: AtomicUsize,
+    /// Workers inside the current call, and whether it is over ([`CLOSED`]). Who comes too late to a call
+    /// stays out, so nobody waits for a worker that the system has put aside for other work.
+    door: AtomicUsize,
     stop: AtomicBool,
     body: BodyCell,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     sleepers: Vec<Sleeper>,
 }
+
+/// The mark of a door that lets nobody in.
+const CLOSED: usize = 1 << (usize::BITS - 1);
 
 struct BodyCell(UnsafeCell<Option<*const Body<'static>>>);
 
@@ -66,8 +70,8 @@ impl std::fmt::Debug for BodyCell {
     }
 }
 
-// SAFETY: the cell is written only by the thread that holds `busy`, while no worker is inside a call, and
-// read by workers only between the `call` signal and their `pending` answer.
+// SAFETY: the cell is written only by the thread that holds `busy`, while the door is closed and nobody is
+// inside, and read by workers only inside.
 unsafe impl Sync for BodyCell {}
 // SAFETY: the body is `Sync`, so calling it from other threads is fine; it is never dropped through the cell.
 unsafe impl Send for BodyCell {}
@@ -87,7 +91,7 @@ impl Pool {
         let others = threads.max(1) - 1;
         let shared = Arc::new(Shared {
             call: AtomicUsize::new(0),
-            pending: AtomicUsize::new(0),
+            door: AtomicUsize::new(CLOSED),
             stop: AtomicBool::new(false),
             body: BodyCell(UnsafeCell::new(None)),
             panic: Mutex::new(None),
@@ -148,19 +152,21 @@ impl Pool {
         self.broadcast(&|worker| queue.drain(worker, |task| run(task, worker)));
     }
 
-    /// Runs `body` on every thread at once and waits for all.
+    /// Runs `body` on this thread and on every worker that comes before this thread is through, and waits for
+    /// those.
     fn broadcast(&self, body: &Body<'_>) {
-        // SAFETY: only the lifetime is erased; this function returns after every worker has answered, and no
-        // worker touches the body after its answer.
+        // SAFETY: only the lifetime is erased; this function returns after the door was closed and everybody
+        // has left, and workers touch the body only inside.
         let body_static = unsafe { std::mem::transmute::<&Body<'_>, &Body<'static>>(body) };
-        // SAFETY: `busy` is held by the caller and no worker is inside a call, so nobody else looks.
+        // SAFETY: `busy` is held by the caller and the door is closed, so nobody else looks.
         unsafe { *self.shared.body.0.get() = Some(std::ptr::from_ref(body_static)) };
-        self.shared.pending.store(self.workers.len(), Ordering::Relaxed);
+        self.shared.door.fetch_and(!CLOSED, Ordering::SeqCst);
         self.shared.call.fetch_add(1, Ordering::SeqCst);
         self.shared.wake();
         let own = catch_unwind(AssertUnwindSafe(|| body(0)));
+        self.shared.door.fetch_or(CLOSED, Ordering::SeqCst);
         let mut spins = 0;
-        while self.shared.pending.load(Ordering::Acquire) != 0 {
+        while self.shared.door.load(Ordering::SeqCst) != CLOSED {
             relax(&mut spins);
         }
         let theirs = self.shared.panic.lock().map(|mut slot| slot.take()).unwrap_or_default();
@@ -204,15 +210,22 @@ impl Shared {
             if self.stop.load(Ordering::SeqCst) {
                 return;
             }
-            // SAFETY: the `call` signal came after the body was written, and it stays until all answered.
-            let body = unsafe { (*self.body.0.get()).map(|body| &*body) };
-            let body = body.expect("a call comes with a body");
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(index + 1)))
-                && let Ok(mut slot) = self.panic.lock()
-            {
-                *slot = Some(panic);
+            if self.door.fetch_add(1, Ordering::SeqCst) & CLOSED == 0 {
+                self.work(index + 1);
             }
-            self.pending.fetch_sub(1, Ordering::Release);
+            self.door.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Runs the body of the current call; the caller is inside.
+    fn work(&self, worker: usize) {
+        // SAFETY: the body was written before the door opened, and stays until everybody has left.
+        let body = unsafe { (*self.body.0.get()).map(|body| &*body) };
+        let body = body.expect("a call comes with a body");
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(worker)))
+            && let Ok(mut slot) = self.panic.lock()
+        {
+            *slot = Some(panic);
         }
     }
 
