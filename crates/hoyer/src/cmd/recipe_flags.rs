@@ -20,7 +20,7 @@ const VALIDATION: usize = 5_000;
 /// What to compress, and how; a flag beats the recipe.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RecipeFlags {
-    /// Network to make and train: a name, see `hoyer compress --help`
+    /// Network to make and train, by name
     #[arg(value_name = "MODEL")]
     model: Option<String>,
     /// Recipe file, .toml
