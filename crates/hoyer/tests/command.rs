@@ -232,15 +232,39 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     assert!(!folder.path().join("out/model.hoyer").exists());
 }
 
-#[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_one_line() {
+fn a_model_file_is_not_written_over() {
     let folder = folder_with(RECIPE);
-    let text = refused(folder.path(), "compress --recipe r.toml -o /dev/full/out");
-    assert!(text.contains("/dev/full/out"), "{text}");
     done(folder.path(), "train mlp-64-32 --data digits --validation 200 --epochs 1 -o m.hoyer");
     let text = refused(folder.path(), "train mlp-64-32 --data digits -o m.hoyer");
     assert_eq!(text, "m.hoyer is there already; name another file with -o");
+    assert!(!folder.path().join("m.hoyer.run").exists());
+}
+
+/// A file-size limit stands in for a full disk: the system refuses the write in the same place.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_room() {
+    let folder = folder_with(RECIPE);
+    let line = "trap '' XFSZ; ulimit -f 16; exec \"$0\" compress --recipe r.toml -o out";
+    let output = Command::new("sh")
+        .args(["-c", line, env!("CARGO_BIN_EXE_hoyer")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{text}");
+    assert!(text.starts_with("error: cannot write out/checkpoints/run.checkpoint: "), "{text}");
+    assert!(text.ends_with("; make room and go on with `hoyer compress --resume out`\n"), "{text}");
+    done(folder.path(), "compress --resume out");
+    done(folder.path(), "compress --recipe r.toml -o whole");
+    assert_eq!(model(folder.path(), "out"), model(folder.path(), "whole"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_printed_is_no_success() {
+    let folder = folder_with(RECIPE);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = hoyer(folder.path()).args(["data", "list"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -248,19 +272,76 @@ fn a_full_disk_is_one_line() {
     assert!(text.starts_with("error: No space left on device"), "{text}");
 }
 
+/// IDX images of one pixel.
+fn idx_images(count: u8) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 1, 0, 0, 0, 1];
+    bytes.extend(0..count);
+    bytes
+}
+
+fn idx_labels(labels: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 1, 0, 0, 0, labels.len() as u8];
+    bytes.extend(labels);
+    bytes
+}
+
 #[test]
-fn damaged_data_are_refused_by_file_and_place() {
-    let folder = folder_with(RECIPE);
-    let data = folder.path().join("idx");
-    std::fs::create_dir(&data).unwrap();
-    let images = [0_u8, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 8, 1, 2, 3];
-    let labels = [0_u8, 0, 8, 1, 0, 0, 0, 1, 77];
-    for part in ["train", "t10k"] {
-        std::fs::write(data.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
-        std::fs::write(data.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+fn damaged_idx_files_are_refused_by_file_and_reason() {
+    let (images, labels) = (idx_images(3), idx_labels(&[0, 1, 1]));
+    let truncated = images[..images.len() - 1].to_vec();
+    for (images, labels, file) in [
+        (truncated, labels.clone(), "images"),
+        (labels.clone(), labels, "images"),
+        (images.clone(), idx_labels(&[0, 1]), "labels"),
+        (images, idx_labels(&[0, 1, 77]), "labels"),
+    ] {
+        let folder = folder_with(RECIPE);
+        let data = folder.path().join("data/mnist");
+        std::fs::create_dir_all(&data).unwrap();
+        for part in ["train", "t10k"] {
+            std::fs::write(data.join(format!("{part}-images-idx3-ubyte")), &images).unwrap();
+            std::fs::write(data.join(format!("{part}-labels-idx1-ubyte")), &labels).unwrap();
+        }
+        let text =
+            refused(folder.path(), "compress --recipe r.toml --data mnist --data-dir data -o out");
+        assert!(text.contains(&format!("train-{file}-idx")), "{text}");
+        assert!(text.contains(", need "), "{text}");
+        assert!(!folder.path().join("out").exists());
     }
-    let text = refused(folder.path(), "compress --recipe r.toml --data ./idx -o out");
-    assert!(text.contains("train-images-idx3-ubyte"), "{text}");
+}
+
+/// An `.npz` file of four samples of two features, and their classes.
+fn npz(path: &Path, x: [f32; 8], y: [u8; 4]) {
+    use std::io::Write;
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let mut put = |name: &str, kind: &str, shape: &str, bytes: &[u8]| {
+        let head = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+        let head = format!("{head:<117}\n");
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
+        archive.write_all(&(head.len() as u16).to_le_bytes()).unwrap();
+        archive.write_all(head.as_bytes()).unwrap();
+        archive.write_all(bytes).unwrap();
+    };
+    let bytes: Vec<u8> = x.iter().flat_map(|x| x.to_le_bytes()).collect();
+    put("x.npy", "<f4", "(4, 2)", &bytes);
+    put("y.npy", "|u1", "(4,)", &y);
+    archive.finish().unwrap();
+}
+
+#[test]
+fn a_nan_in_an_npz_is_refused_by_row() {
+    let folder = folder_with(RECIPE);
+    let mut x = [0.5; 8];
+    npz(&folder.path().join("good.npz"), x, [0, 1, 0, 1]);
+    x[5] = f32::NAN;
+    npz(&folder.path().join("bad.npz"), x, [0, 1, 0, 1]);
+    let good = refused(folder.path(), "compress --recipe r.toml --data good.npz -o out");
+    assert!(good.contains("validation = 288"), "only too small: {good}");
+    let bad = refused(folder.path(), "compress --recipe r.toml --data bad.npz -o out");
+    let expected =
+        "bad.npz, array `x`: sample 2: NaN, need a finite 32-bit number; clean or drop the sample";
+    assert_eq!(bad, expected);
     assert!(!folder.path().join("out").exists());
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Compress {
     #[arg(long, short, value_name = "OUT", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with a run that was stopped, in this folder; the result is as if it had not been
-    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "recipe", "model", "data", "method", "lambda", "budget", "seed", "seeds"])]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "recipe", "model", "data", "method", "lambda", "budget", "validation", "seed", "seeds"])]
     resume: Option<PathBuf>,
     /// Run so many seeds, counted up from the seed, and give mean and spread
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]

@@ -20,7 +20,7 @@ const VALIDATION: usize = 5_000;
 /// What to compress, and how; a flag beats the recipe.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RecipeFlags {
-    /// Network to make and train, by name
+    /// Network to make and train: lenet-300-100, lenet-5, …; or the path of a .hoyer file to go on from
     #[arg(value_name = "MODEL")]
     model: Option<String>,
     /// Recipe file, .toml
@@ -38,6 +38,9 @@ pub(crate) struct RecipeFlags {
     /// What to keep: accuracy=0.984 (a share) or weights=4884; may be given twice
     #[arg(long, value_name = "LIMIT", value_parser = budget)]
     budget: Vec<Budget>,
+    /// Samples held back from the training data, to choose by
+    #[arg(long, value_name = "N")]
+    validation: Option<usize>,
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -74,6 +77,7 @@ impl RecipeFlags {
         };
         recipe.model = self.model.clone().unwrap_or(recipe.model);
         recipe.data = self.data.clone().unwrap_or(recipe.data);
+        recipe.validation = self.validation.unwrap_or(recipe.validation);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
         for budget in &self.budget {
             keep(&mut recipe, *budget);
