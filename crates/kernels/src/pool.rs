@@ -14,7 +14,7 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{JoinHandle, Thread};
 
 /// How often an idle worker looks for work before it sleeps: about a quarter of a millisecond.
@@ -83,7 +83,8 @@ struct Sleeper {
 }
 
 impl Pool {
-    /// A pool of this many threads, the caller's own among them; 0 counts as 1.
+    /// A pool of this many threads, the caller's own among them; 0 counts as 1. All of them are up when this
+    /// returns: what a thread allocates to start is behind it.
     ///
     /// # Panics
     /// If the system grants no thread.
@@ -97,13 +98,19 @@ impl Pool {
             panic: Mutex::new(None),
             sleepers: (0..others).map(|_| Sleeper::default()).collect(),
         });
+        let started = Arc::new(Barrier::new(others + 1));
         let start = |i: usize| {
-            let shared = Arc::clone(&shared);
-            let work = move || shared.serve(i);
+            let (shared, started) = (Arc::clone(&shared), Arc::clone(&started));
+            let work = move || {
+                shared.sign_in(i);
+                started.wait();
+                shared.serve(i);
+            };
             let builder = std::thread::Builder::new().name(format!("hoyer-{}", i + 1));
             builder.spawn(work).expect("the system grants a thread")
         };
         let workers = (0..others).map(start).collect();
+        started.wait();
         Self { shared, workers, busy: Mutex::new(()) }
     }
 
@@ -200,10 +207,14 @@ impl Shared {
         }
     }
 
-    fn serve(&self, index: usize) {
+    /// Leaves this thread's handle where [`Self::wake`] finds it.
+    fn sign_in(&self, index: usize) {
         if let Ok(mut slot) = self.sleepers[index].thread.lock() {
             *slot = Some(std::thread::current());
         }
+    }
+
+    fn serve(&self, index: usize) {
         let mut seen = 0;
         loop {
             seen = self.next_call(index, seen);
