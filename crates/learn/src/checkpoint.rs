@@ -24,7 +24,7 @@ use crate::{Error, Result};
 mod bytes;
 use bytes::{Reader, Writer};
 
-const MAGIC: &[u8; 8] = b"HOYERST1";
+const MAGIC: &[u8; 8] = b"HOYERST2";
 
 /// Where a run is after a whole epoch or stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,7 @@ pub(crate) struct State {
     pub(crate) best: Option<Best>,
     pub(crate) optimizer: Option<optimizer::State>,
     pub(crate) saliency: Vec<Vec<f32>>,
+    pub(crate) average: Vec<Vec<f32>>,
 }
 
 /// The best epoch of the stage so far.
@@ -90,6 +91,7 @@ impl State {
             best: None,
             optimizer: None,
             saliency: Vec::new(),
+            average: Vec::new(),
         }
     }
 
@@ -100,6 +102,7 @@ impl State {
         self.last = accuracy;
         (self.best, self.optimizer) = (None, None);
         self.saliency.clear();
+        self.average.clear();
     }
 }
 
@@ -195,8 +198,10 @@ fn encode(recipe: &Recipe, state: &State) -> Vec<u8> {
             writer.floats(&moments.second);
         }
     }
-    writer.length(state.saliency.len());
-    state.saliency.iter().for_each(|means| writer.floats(means));
+    for means in [&state.saliency, &state.average] {
+        writer.length(means.len());
+        means.iter().for_each(|means| writer.floats(means));
+    }
     writer.finish()
 }
 
@@ -227,7 +232,7 @@ fn decode(header: Header, reader: &mut Reader<'_>) -> Option<State> {
         }
         None => None,
     };
-    let saliency = reader.list(Reader::floats)?;
+    let (saliency, average) = (reader.list(Reader::floats)?, reader.list(Reader::floats)?);
     Some(State {
         stage: header.stage,
         epoch: header.epoch,
@@ -244,5 +249,6 @@ fn decode(header: Header, reader: &mut Reader<'_>) -> Option<State> {
         best,
         optimizer,
         saliency,
+        average,
     })
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+mod average;
 mod checkpoint;
 pub mod clip;
 mod error;

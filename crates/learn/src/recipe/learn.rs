@@ -19,6 +19,7 @@ use crate::{Error, Result, clip, optimizer, schedule};
 /// | `lambda-schedule` | constant | see [`schedule::Config`] | share of lambda | over the stage |
 /// | `distill` | none | see [`Distill`] | – | learns from the dense network |
 /// | `gradual` | none | see [`Gradual`] | – | prunes while training |
+/// | `average` | none | [0, 1) | – | keeps the running mean of the weights: the share of it that a step leaves |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the table names every field")]
@@ -40,6 +41,8 @@ pub struct Learn {
     pub distill: Option<Distill>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradual: Option<Gradual>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
 }
 
 /// Learning from the answers of the dense network.
@@ -127,6 +130,7 @@ impl Learn {
             lambda_schedule: schedule::Config::default(),
             distill: None,
             gradual: None,
+            average: None,
         }
     }
 
@@ -148,6 +152,9 @@ impl Learn {
         if let Some(distill) = self.distill {
             within("distill.temperature", distill.temperature, "(0, inf)", |x| x > 0.0)?;
             within("distill.weight", distill.weight, "[0, 1]", |x| (0.0..=1.0).contains(&x))?;
+        }
+        if let Some(average) = self.average {
+            within("average", average, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
         }
         self.gradual.map_or(Ok(()), Gradual::check)
     }

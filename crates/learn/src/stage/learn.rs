@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Run;
 use super::gradual::Pruner;
+use crate::average::Average;
 use crate::checkpoint::Best;
 use crate::observer::Progress;
 use crate::optimizer::Pace;
@@ -22,6 +23,7 @@ struct Course<'l> {
     learn: &'l Learn,
     trainer: Trainer,
     pruner: Option<Pruner>,
+    average: Option<Average>,
     rate: Schedule,
     strength: Schedule,
     lr: f64,
@@ -73,13 +75,15 @@ impl Run<'_> {
             Pruner::new(gradual, total, self.biases(), (&mut trainer, from))
         });
         self.state.pruned_from = pruner.as_ref().map_or(0, Pruner::from);
+        let mut average = learn.average.map(|memory| Average::new(memory, &self.graph.params));
         if self.state.epoch > 0 {
-            self.restore(&mut trainer)?;
+            self.restore(&mut trainer, average.as_mut())?;
         }
         let last = kind == StageKind::Sparsify && learn.gradual.is_none();
         Ok(Course {
             learn,
             pruner,
+            average,
             rate: learn.schedule.clone().build()?,
             strength: learn.lambda_schedule.clone().build()?,
             lr: trainer.optimizer().method().lr(),
@@ -91,12 +95,15 @@ impl Run<'_> {
     }
 
     /// Goes on from the state.
-    fn restore(&mut self, trainer: &mut Trainer) -> Result<()> {
+    fn restore(&mut self, trainer: &mut Trainer, average: Option<&mut Average>) -> Result<()> {
         if let Some(optimizer) = &self.state.optimizer {
             trainer.optimizer().restore(optimizer.clone())?;
         }
         if let Some(saliency) = trainer.saliency() {
             saliency.means.clone_from(&self.state.saliency);
+        }
+        if let Some(average) = average {
+            average.means.clone_from(&self.state.average);
         }
         Ok(())
     }
@@ -144,6 +151,9 @@ impl Run<'_> {
         if let Some(pruner) = &mut course.pruner {
             pruner.after(done + 1, &mut course.trainer, &self.units)?;
         }
+        if let Some(average) = &mut course.average {
+            average.take_in(done, &course.trainer.params, self.setup.pool);
+        }
         self.setup.observer.step(Progress {
             stage: self.state.stage,
             epoch: self.state.epoch + 1,
@@ -160,6 +170,10 @@ impl Run<'_> {
         let trainer = &mut course.trainer;
         state.params = Snapshot::of(&trainer.params, self.graph.params.len());
         state.params.put(&mut self.graph.params);
+        if let Some(average) = &course.average {
+            state.average.clone_from(&average.means);
+            average.put(&mut self.graph.params);
+        }
         state.optimizer = Some(trainer.optimizer().state());
         state.saliency = trainer.saliency().map(|found| found.means.clone()).unwrap_or_default();
         state.epoch += 1;
@@ -174,7 +188,7 @@ impl Run<'_> {
         let done = u64::from(state.epoch) * course.steps as u64;
         let counts = course.pruner.as_ref().is_none_or(|pruner| pruner.is_done(done));
         if counts && state.best.as_ref().is_none_or(|best| best.is_beaten_by(score)) {
-            let params = state.params.clone();
+            let params = Snapshot::of(&self.graph.params, self.graph.params.len());
             state.best = Some(Best { epoch: state.epoch, score, params });
         }
         state.last_loss = score.loss;

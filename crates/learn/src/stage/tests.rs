@@ -105,11 +105,13 @@ epochs = 4
 penalty = "hoyer-square"
 lambda = 1e-3
 gradual = { weights = 40, every = 4, until = 0.7, score = "fisher" }
+average = 0.9
 distill = { weight = 0.5 }
 [[stage]]
 kind = "finetune"
 epochs = 3
 clip = { norm = 1.0 }
+average = 0.9
 optimizer = { name = "sgd", lr = 0.01, decay = { weights = 1e-4 } }
 "#;
 
