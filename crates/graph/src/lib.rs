@@ -4,6 +4,7 @@
 //! - Every op ([`Op`]) is one file with its shapes, its meaning in f64 and its gradient ([`Rule`]).
 //! - [`training`] gives an inference graph its training form; [`loss`] has what to train for.
 //! - [`gradient`] appends backward nodes to the same graph; [`check`] proves the rules right.
+//! - [`groups`] finds the channels that must live or die together, and takes dead ones out.
 //! - [`container`] keeps a graph and its metadata in a checked `.hoyer` file.
 //! - [`evaluate`] says what a graph means, slowly and plainly; [`cost`] counts what it stores and multiplies.
 //!
@@ -18,6 +19,7 @@ mod error;
 mod evaluate;
 mod gradient;
 mod graph;
+pub mod groups;
 pub mod loss;
 mod op;
 mod shape;

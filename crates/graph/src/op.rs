@@ -6,6 +6,7 @@
 
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::{Coupling, Narrowing};
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Array, DType};
 use crate::{Error, Mismatch, Result};
@@ -37,6 +38,18 @@ pub trait Rule {
     fn macs(&self, inputs: &[Type], outputs: &[Type]) -> Dim {
         let _ = (inputs, outputs);
         Dim::from(0)
+    }
+
+    /// How the op ties the channels of its inputs, of these types, and outputs.
+    fn coupling(&self, inputs: &[Type]) -> Coupling {
+        let _ = inputs;
+        Coupling::Opaque
+    }
+
+    /// The op after some channels went, if an attribute speaks of them.
+    fn narrowed(&self, narrowing: Narrowing<'_>) -> Option<Op> {
+        let _ = narrowing;
+        None
     }
 
     /// What the op becomes in a training graph, if that differs.

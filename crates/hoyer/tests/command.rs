@@ -90,6 +90,11 @@ fn a_run_leaves_all_its_files_and_says_what_it_reached() {
     let inspect: serde_json::Value = serde_json::from_str(&inspect).unwrap();
     assert_eq!(inspect["weights_nonzero"], 2_000);
     assert!(done(folder.path(), "inspect out/model.hoyer").contains("fc1"));
+    let groups = done(folder.path(), "inspect out/model.hoyer --groups");
+    assert!(groups.starts_with("fc1.weight["), "{groups}");
+    let groups = done(folder.path(), "inspect out/model.hoyer --groups --json");
+    let groups: serde_json::Value = serde_json::from_str(&groups).unwrap();
+    assert_eq!(groups["groups"][0]["members"][0]["param"], "fc1.weight");
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! Not here: graphs and gradients (`hoyer-graph`), running them (`hoyer-run`), models and data (`hoyer-zoo`).
 #![forbid(unsafe_code)]
 
-pub mod check;
 mod average;
+pub mod check;
 mod checkpoint;
 pub mod clip;
 mod error;

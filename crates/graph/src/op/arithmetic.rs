@@ -11,6 +11,7 @@
 use super::{Rule, bad_shape, expect_f32, expect_inputs, infer_unary};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::{Array, broadcast_strides, for_each_index, offset};
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,10 @@ impl Rule for Add {
         infer_broadcast("Add", inputs)
     }
 
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
+    }
+
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {
         broadcast_map(inputs, &outputs[0], |a, b| a + b)
     }
@@ -71,6 +76,10 @@ impl Rule for Add {
 impl Rule for Sub {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         infer_broadcast("Sub", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {
@@ -91,6 +100,10 @@ impl Rule for Sub {
 impl Rule for Mul {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         infer_broadcast("Mul", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {
@@ -114,6 +127,10 @@ impl Rule for Div {
         infer_broadcast("Div", inputs)
     }
 
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
+    }
+
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {
         broadcast_map(inputs, &outputs[0], |a, b| a / b)
     }
@@ -134,6 +151,10 @@ impl Rule for Div {
 impl Rule for Neg {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         infer_unary("Neg", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {

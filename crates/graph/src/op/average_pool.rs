@@ -12,6 +12,7 @@ use super::window::{Rounding, sized};
 use super::{Rule, Window, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::shape::{Dim, Shape};
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
@@ -68,6 +69,10 @@ impl Rule for AveragePool {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         expect_inputs("AveragePool", inputs, 1..=1, "1")?;
         Ok(vec![self.output("AveragePool", &inputs[0])?])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::PerChannel
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -15,6 +15,7 @@
 use super::{Rule, UpdateRule, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::op::{Add, Div, Mul, Op, ReduceSum};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Mismatch, Result};
@@ -181,6 +182,10 @@ impl Rule for BatchNormalization {
             outputs.extend(vec![inputs[1].clone(); 4]);
         }
         Ok(outputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::PerChannel
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -10,6 +10,7 @@
 use super::{Rule, infer_alike, infer_unary};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,10 @@ impl Rule for Clip {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         self.check("Clip")?;
         infer_unary("Clip", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {

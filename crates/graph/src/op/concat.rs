@@ -8,6 +8,7 @@ use super::window::sized;
 use super::{Rule, axis_of, bad_shape, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::op::Slice;
 use crate::shape::Dim;
 use crate::tensor::Array;
@@ -43,6 +44,10 @@ impl Rule for Concat {
             })?;
         }
         Ok(vec![Type { dtype: first.dtype, ..sized("Concat", joined)? }])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Moved { rigid: Vec::new() }
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

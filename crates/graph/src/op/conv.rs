@@ -8,9 +8,10 @@
 //! Not here: where windows lie (`window`); `auto_pad`, which is resolved when a file is read.
 
 use super::window::{Rounding, sized};
-use super::{Rule, Window, bad_shape, expect_f32, expect_inputs};
+use super::{Op, Rule, Window, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::{Coupling, Narrowing};
 use crate::op::ReduceSum;
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Array, elements};
@@ -119,6 +120,17 @@ impl Rule for Conv {
             return Err(bad_shape("Conv", "B", &b.shape, format!("[{}]", y.0[1])));
         }
         Ok(vec![sized("Conv", y)?])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Convolution { group: self.group, transposed: false }
+    }
+
+    /// Whole groups go.
+    fn narrowed(&self, narrowing: Narrowing<'_>) -> Option<Op> {
+        let read = narrowing.inputs[0].as_ref().filter(|_| self.group > 1)?;
+        let group = self.group * read.count() / read.keep.len().max(1);
+        Some(Op::Conv(Self { group, ..self.clone() }))
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -13,6 +13,7 @@
 use super::{Op, Rule, infer_unary};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,10 @@ impl Rule for Dropout {
             return Err(Mismatch::Attribute { op: "Dropout", attribute: "ratio", got, need });
         }
         infer_unary("Dropout", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], step: u64) -> Vec<Array> {

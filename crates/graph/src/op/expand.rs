@@ -1,8 +1,9 @@
 //! Broadcasting to a larger shape.
 
-use super::{Rule, bad_shape, expect_f32, expect_inputs};
+use super::{Op, Rule, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::{Coupling, Narrowing};
 use crate::shape::Shape;
 use crate::tensor::{Array, broadcast_strides, for_each_index, offset};
 use crate::{Mismatch, Result};
@@ -24,6 +25,15 @@ impl Rule for Expand {
             bad_shape("Expand", "the input", &inputs[0].shape, need)
         };
         Ok(vec![Type::f32(inputs[0].shape.broadcast(&self.shape).ok_or_else(fitting)?)])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Moved { rigid: Vec::new() }
+    }
+
+    fn narrowed(&self, narrowing: Narrowing<'_>) -> Option<Op> {
+        let made = narrowing.outputs[0].as_ref()?;
+        Some(Op::Expand(Self { shape: made.narrow(&self.shape) }))
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

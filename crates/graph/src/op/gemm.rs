@@ -8,6 +8,7 @@
 use super::{Rule, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Array, broadcast_strides};
 use crate::{Mismatch, Result};
@@ -76,6 +77,10 @@ impl Rule for Gemm {
             return Err(bad_shape("Gemm", "C", &c.shape, format!("one that broadcasts to {y}")));
         }
         Ok(vec![Type::f32(y)])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Product { trans_a: self.trans_a, trans_b: self.trans_b }
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

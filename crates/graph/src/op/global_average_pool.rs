@@ -3,6 +3,7 @@
 use super::{Rule, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::op::{ReduceMean, ReduceMeanGradient};
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
@@ -27,6 +28,10 @@ impl Rule for GlobalAveragePool {
             return Err(bad_shape(OP, "the input", shape, "[batch, channels, spatial…]"));
         }
         mean(shape.rank()).infer(inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::PerChannel
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], step: u64) -> Vec<Array> {

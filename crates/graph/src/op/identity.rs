@@ -3,6 +3,7 @@
 use super::{Rule, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,10 @@ impl Rule for Identity {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         expect_inputs("Identity", inputs, 1..=1, "1")?;
         Ok(vec![inputs[0].clone()])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -10,6 +10,7 @@
 use super::{Rule, expect_finite, infer_alike, infer_unary};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,10 @@ impl Rule for LeakyRelu {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         expect_finite("LeakyRelu", "alpha", self.alpha)?;
         infer_unary("LeakyRelu", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -12,6 +12,7 @@ use super::window::sized;
 use super::{Rule, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type, ValueId};
+use crate::groups::Coupling;
 use crate::op::{Gemm, Reshape, Transpose};
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Array, broadcast_strides, for_each_index, offset};
@@ -51,6 +52,10 @@ impl Rule for MatMul {
         let mut shape = a_batch.broadcast(&b_batch).ok_or_else(unfit)?;
         shape.0.extend([m.clone(), n.clone()]);
         Ok(vec![sized("MatMul", shape)?])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Product { trans_a: false, trans_b: false }
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -12,6 +12,7 @@ use super::window::Rounding;
 use super::{Rule, Window, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,10 @@ impl Rule for MaxPool {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         expect_inputs("MaxPool", inputs, 1..=1, "1")?;
         Ok(vec![self.output("MaxPool", &inputs[0])?])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::PerChannel
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -8,9 +8,10 @@
 //! Not here: ONNX's negative pads, which are a `Slice`.
 
 use super::window::sized;
-use super::{Rule, bad_shape, expect_f32, expect_finite, expect_inputs};
+use super::{Op, Rule, bad_shape, expect_f32, expect_finite, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::{Coupling, Narrowing};
 use crate::op::Slice;
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Array, for_each_index, strides};
@@ -138,6 +139,25 @@ impl Rule for Pad {
         let dims = shape.0.iter().enumerate().map(dim).collect::<Option<_>>();
         let padded = sized("Pad", Shape(dims.ok_or_else(unfit)?))?;
         Ok(vec![Type { dtype: inputs[0].dtype, ..padded }])
+    }
+
+    fn coupling(&self, inputs: &[Type]) -> Coupling {
+        let rank = inputs[0].shape.rank();
+        let repeats = |axis: &usize| self.pads[*axis] + self.pads[axis + rank] > 0;
+        let rigid = match self.mode {
+            PadMode::Constant => Vec::new(),
+            PadMode::Reflect | PadMode::Edge => (0..rank).filter(repeats).collect(),
+        };
+        Coupling::Moved { rigid }
+    }
+
+    fn narrowed(&self, narrowing: Narrowing<'_>) -> Option<Op> {
+        let made = narrowing.outputs[0].as_ref()?;
+        let (axis, rank, size) = (made.axis, self.pads.len() / 2, made.keep.len());
+        let mut pad = self.clone();
+        pad.pads[axis] = made.before(self.pads[axis]);
+        pad.pads[axis + rank] = made.count() - made.before(size - self.pads[axis + rank]);
+        Some(Op::Pad(pad))
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

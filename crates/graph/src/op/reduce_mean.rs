@@ -5,10 +5,11 @@
 //! ```
 //! The count may be symbolic (a mean over the batch), so the gradient is an op of its own and not a scale.
 
-use super::reduce_sum::{reduced, reduced_shape, sum_over};
+use super::reduce_sum::{mixed, reduced, reduced_shape, sum_over};
 use super::{Rule, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::shape::Shape;
 use crate::tensor::{Array, broadcast_strides, for_each_index, offset};
 use crate::{Mismatch, Result};
@@ -50,6 +51,10 @@ impl Rule for ReduceMean {
         expect_inputs("ReduceMean", inputs, 1..=1, "1")?;
         expect_f32("ReduceMean", "the input", &inputs[0])?;
         Ok(vec![Type::f32(self.output("ReduceMean", &inputs[0].shape)?)])
+    }
+
+    fn coupling(&self, inputs: &[Type]) -> Coupling {
+        mixed(&self.axes, inputs[0].shape.rank(), self.keepdims)
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

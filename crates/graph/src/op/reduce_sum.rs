@@ -3,6 +3,7 @@
 use super::{Rule, axis_of, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::op::{Expand, Reshape};
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Array, for_each_index, offset, strides};
@@ -35,6 +36,14 @@ pub(crate) fn reduced_shape(shape: &Shape, flags: &[bool], keepdims: bool) -> Sh
         (true, false) => None,
     });
     Shape(dims.collect())
+}
+
+/// What a reduction over these axes does to channels: those on a reduced axis stay.
+pub(crate) fn mixed(axes: &[i64], rank: usize, keepdims: bool) -> Coupling {
+    match reduced("a reduction", axes, rank) {
+        Ok(flags) => Coupling::Mixed { axes: (0..rank).filter(|&i| flags[i]).collect(), keepdims },
+        Err(_) => Coupling::Opaque,
+    }
 }
 
 /// Sums `x` over the flagged axes; the data does not depend on whether those axes are kept.
@@ -71,6 +80,10 @@ impl Rule for ReduceSum {
         let shape = &inputs[0].shape;
         let flags = reduced("ReduceSum", &self.axes, shape.rank())?;
         Ok(vec![Type::f32(reduced_shape(shape, &flags, self.keepdims))])
+    }
+
+    fn coupling(&self, inputs: &[Type]) -> Coupling {
+        mixed(&self.axes, inputs[0].shape.rank(), self.keepdims)
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -1,8 +1,9 @@
 //! The same numbers under another shape.
 
-use super::{Rule, axis_of, bad_shape, expect_inputs};
+use super::{Op, Rule, axis_of, bad_shape, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::{Coupling, Narrowing};
 use crate::shape::{Dim, Shape};
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
@@ -71,6 +72,15 @@ impl Rule for Reshape {
         Ok(vec![Type { dtype: inputs[0].dtype, shape: self.shape.clone() }])
     }
 
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Moved { rigid: Vec::new() }
+    }
+
+    fn narrowed(&self, narrowing: Narrowing<'_>) -> Option<Op> {
+        let made = narrowing.outputs[0].as_ref()?;
+        Some(Op::Reshape(Self { shape: made.narrow(&self.shape) }))
+    }
+
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {
         vec![Array::new(&outputs[0], inputs[0].data.clone())]
     }
@@ -92,6 +102,10 @@ impl Rule for Flatten {
             return Err(bad_shape("Flatten", "the input", shape, "fewer elements"));
         };
         Ok(vec![Type { dtype: inputs[0].dtype, shape: Shape(vec![rows, columns]) }])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Moved { rigid: Vec::new() }
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

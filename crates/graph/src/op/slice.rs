@@ -7,9 +7,10 @@
 //! it. A dimension with a symbol can only be taken whole.
 
 use super::window::sized;
-use super::{Rule, axis_of, bad_shape, expect_f32, expect_inputs};
+use super::{Op, Rule, axis_of, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::{Coupling, Narrowing};
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Array, for_each_index, strides};
 use crate::{Mismatch, Result};
@@ -141,6 +142,24 @@ impl Rule for Slice {
         expect_inputs("Slice", inputs, 1..=1, "1")?;
         let shape = self.output("Slice", &inputs[0].shape)?;
         Ok(vec![Type { dtype: inputs[0].dtype, shape }])
+    }
+
+    fn coupling(&self, inputs: &[Type]) -> Coupling {
+        let rank = inputs[0].shape.rank();
+        let strided = self.axes.iter().zip(&self.steps).filter(|(_, step)| **step != 1);
+        let rigid = strided.filter_map(|(axis, _)| axis_of("Slice", *axis, rank).ok()).collect();
+        Coupling::Moved { rigid }
+    }
+
+    fn narrowed(&self, narrowing: Narrowing<'_>) -> Option<Op> {
+        let (read, made) = (narrowing.inputs[0].as_ref()?, narrowing.outputs[0].as_ref()?);
+        let mut slice = self.clone();
+        let is_it = |axis: &i64| axis_of("Slice", *axis, read.rank) == Ok(read.axis);
+        let at = slice.axes.iter().position(is_it)?;
+        let part = Part::new(slice.starts[at], slice.ends[at], 1, read.keep.len());
+        let start = read.before(part.start);
+        (slice.starts[at], slice.ends[at]) = (start as i64, (start + made.count()) as i64);
+        Some(Op::Slice(slice))
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -10,6 +10,7 @@
 use super::{Rule, axis_of, infer_alike, infer_unary};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,12 @@ impl Rule for Softmax {
         check_axis("Softmax", self.axis, infer_unary("Softmax", inputs)?)
     }
 
+    fn coupling(&self, inputs: &[Type]) -> Coupling {
+        let rank = inputs[0].shape.rank();
+        let axes = axis_of("Softmax", self.axis, rank).into_iter().collect();
+        Coupling::Mixed { axes, keepdims: true }
+    }
+
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {
         along(inputs, self.axis, |lines| {
             let (line, total) = shifted(&lines[0]);
@@ -114,6 +121,12 @@ impl Rule for SoftmaxGradient {
 impl Rule for LogSoftmax {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         check_axis("LogSoftmax", self.axis, infer_unary("LogSoftmax", inputs)?)
+    }
+
+    fn coupling(&self, inputs: &[Type]) -> Coupling {
+        let rank = inputs[0].shape.rank();
+        let axes = axis_of("LogSoftmax", self.axis, rank).into_iter().collect();
+        Coupling::Mixed { axes, keepdims: true }
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {

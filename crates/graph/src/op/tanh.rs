@@ -9,6 +9,7 @@
 use super::{Rule, infer_alike, infer_unary};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,10 @@ pub struct TanhGradient;
 impl Rule for Tanh {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         infer_unary("Tanh", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
     }
 
     fn evaluate(&self, inputs: &[&Array], _: &[Vec<usize>], _: u64) -> Vec<Array> {

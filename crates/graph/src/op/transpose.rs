@@ -7,6 +7,7 @@
 use super::{Rule, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
+use crate::groups::Coupling;
 use crate::shape::Shape;
 use crate::tensor::{Array, for_each_index, offset, strides};
 use crate::{Mismatch, Result};
@@ -56,6 +57,10 @@ impl Rule for Transpose {
         }
         let dims = self.perm.iter().map(|&axis| shape.0[axis].clone()).collect();
         Ok(vec![Type { dtype: inputs[0].dtype, shape: Shape(dims) }])
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Moved { rigid: Vec::new() }
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use hoyer::assemble::{cost_of_one, layers};
 use hoyer_graph::container::{self, Metadata};
+use hoyer_graph::groups::{ChannelGroup, Member, groups};
 use hoyer_graph::{Cost, Graph, LayerCost};
 use serde_json::json;
 
@@ -19,6 +20,9 @@ pub(crate) struct Inspect {
     /// Model file, .hoyer
     #[arg(value_name = "MODEL")]
     model: PathBuf,
+    /// Show which channels must live or die together, and why, instead
+    #[arg(long)]
+    groups: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -29,6 +33,9 @@ impl Inspect {
     /// If the file cannot be read or `out` cannot be written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let (graph, metadata) = container::load(&self.model)?;
+        if self.groups {
+            return write_groups(&graph, self.json, out);
+        }
         let cost = cost_of_one(&graph)?;
         let file_bytes = std::fs::metadata(&self.model)
             .with_context(|| format!("cannot read {}", self.model.display()))?
@@ -44,6 +51,27 @@ impl Inspect {
         write!(out, "{}", facts(&metadata))?;
         Ok(())
     }
+}
+
+fn write_groups(graph: &Graph, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let groups = groups(graph)?;
+    if !json {
+        return Ok(write!(out, "{}", groups.text(graph))?);
+    }
+    let member = |member: &Member| {
+        let param = &graph.param_at(member.param).name;
+        json!({ "param": param, "axis": member.axis, "places": member.places })
+    };
+    let group = |group: &ChannelGroup| {
+        json!({
+            "channels": group.channels,
+            "members": group.members.iter().map(member).collect::<Vec<_>>(),
+            "because": group.because,
+            "stays": group.frozen,
+        })
+    };
+    let all: Vec<_> = groups.groups.iter().map(group).collect();
+    Ok(writeln!(out, "{:#}", json!({ "groups": all }))?)
 }
 
 /// `lenet-300-100: input [batch, 784] -> fc3 [batch, 10]`
