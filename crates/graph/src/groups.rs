@@ -2,7 +2,7 @@
 //!
 //! A convolution's output channel is a row of its weight, but also an element of its bias, of the batch norm behind it
 //! and a column of whatever reads it; a residual addition ties it to a channel of another layer. [`groups`] finds all
-//! of that from what every op says of itself ([`Coupling`]); [`remove`] takes dead channels out.
+//! of that from what every op says of itself ([`Coupling`]); [`remove`] takes dead channels out, [`cut`] living ones.
 //!
 //! Invariant: what is not understood stays, with the reason.
 //! Not here: which channels should die (`hoyer-learn`).
@@ -25,7 +25,7 @@ mod units;
 
 pub use coupling::{Coupling, Kept, Narrowing};
 use flow::Flow;
-pub use remove::{Removed, Stayed, remove};
+pub use remove::{Removed, Stayed, cut, remove};
 
 /// The channels of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]

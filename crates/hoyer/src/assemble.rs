@@ -64,20 +64,31 @@ pub fn compressed(cost: &Cost, metrics: Metrics, file_bytes: u64) -> Compressed 
     }
 }
 
-/// One line a layer, in the order of the graph.
-pub fn layers(cost: &Cost) -> Vec<Layer> {
-    cost.layers.iter().map(layer).collect()
+/// One line a layer, in the order of the graph: what there was in the dense network, and what is left.
+///
+/// # Errors
+/// If the dense network lacks a layer.
+pub fn layers(dense: &Cost, left: &Cost) -> Result<Vec<Layer>> {
+    let whole = |layer: &LayerCost| {
+        let found = dense.layers.iter().find(|other| other.name == layer.name);
+        found.ok_or_else(|| Error::Evidence {
+            what: format!("layer `{}`", layer.name),
+            got: "none in the dense network".into(),
+            need: "one".into(),
+        })
+    };
+    left.layers.iter().map(|left| Ok(layer(whole(left)?, left))).collect()
 }
 
-fn layer(cost: &LayerCost) -> Layer {
+fn layer(dense: &LayerCost, cost: &LayerCost) -> Layer {
     Layer {
         name: cost.name.clone(),
         kind: cost.kind.clone(),
         shape: cost.shape.iter().map(|&dim| dim as u64).collect(),
         nonzero: cost.nonzero,
-        total: cost.total,
+        total: dense.total,
         bits: FLOAT_BITS,
-        macs: cost.macs,
+        macs: dense.macs,
         macs_nonzero: cost.macs_nonzero,
     }
 }
@@ -149,7 +160,7 @@ mod tests {
         assert_eq!((dense.weights, dense.params, dense.file_bytes), (6, 9, 36));
         assert_eq!((small.weights_nonzero, small.weights_with_biases_nonzero), (2, 5));
         assert_eq!((small.params_nonzero, small.macs_nonzero, small.file_bytes), (5, 2, 50));
-        assert_eq!(layers(&after)[0].nonzero, 2);
+        assert_eq!(layers(&before, &after).unwrap()[0].nonzero, 2);
     }
 
     #[test]

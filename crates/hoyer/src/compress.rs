@@ -150,7 +150,8 @@ fn conclude(
     let after = metrics(&outcome.network, outcome.accuracy)?;
     let file = container::to_bytes(&outcome.network, &facts(recipe, dataset, after)?)?;
     let dense_file = container::to_bytes(&outcome.dense, &facts(recipe, dataset, before)?)?;
-    let dense = assemble::dense(&cost_of_one(&outcome.dense)?, before);
+    let dense_cost = cost_of_one(&outcome.dense)?;
+    let dense = assemble::dense(&dense_cost, before);
     let cost = cost_of_one(&outcome.network)?;
     let compressed = assemble::compressed(&cost, after, file.len() as u64);
     let result = RunResult {
@@ -171,7 +172,7 @@ fn conclude(
         ratios: Ratios::of(&dense, &compressed),
         dense,
         compressed,
-        layers: assemble::layers(&cost),
+        layers: assemble::layers(&dense_cost, &cost)?,
         test_metric: compressed.metric,
         test_best_epoch: None,
         seeds: Vec::new(),
@@ -239,7 +240,11 @@ fn promises(recipe: &Recipe, reached: &Compressed) -> Vec<Promise> {
     let weights = recipe.promise.weights.map(|limit| {
         Promise::judge(Quantity::Weights, limit as f64, reached.weights_nonzero as f64)
     });
-    accuracy.into_iter().chain(weights).collect()
+    let macs = recipe
+        .promise
+        .macs
+        .map(|limit| Promise::judge(Quantity::Macs, limit as f64, reached.macs as f64));
+    accuracy.into_iter().chain(weights).chain(macs).collect()
 }
 
 #[cfg(test)]

@@ -98,6 +98,21 @@ fn a_run_leaves_all_its_files_and_says_what_it_reached() {
 }
 
 #[test]
+fn a_budget_of_multiply_accumulates_makes_every_layer_narrower() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "compress mlp-64-32 --data digits --validation 288 --budget macs=1500 -o out --json";
+    let result = hoyer::result::RunResult::from_json(&done(folder.path(), line)).unwrap();
+    assert_eq!(result.dense.macs, 6_464);
+    assert!((1_200..=1_500).contains(&result.compressed.macs), "{}", result.compressed.macs);
+    assert_eq!(result.compressed.weights, result.compressed.weights_nonzero);
+    assert_eq!(result.layers[0].total, 64 * 64);
+    assert!(result.layers[0].shape[0] < 64);
+    let eval = done(folder.path(), "eval out/model.hoyer --json");
+    let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
+    assert_eq!(eval["accuracy"], result.test_metric);
+}
+
+#[test]
 fn a_missed_promise_is_exit_code_1_and_still_written() {
     let folder = folder_with(&RECIPE.replace("accuracy = 0.5", "accuracy = 1.0"));
     let output = run(folder.path(), "compress --recipe r.toml -o out");

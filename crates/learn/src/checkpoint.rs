@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use hoyer_graph::Graph;
+use hoyer_graph::container::{self, Metadata};
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer;
@@ -24,7 +25,7 @@ use crate::{Error, Result};
 mod bytes;
 use bytes::{Reader, Writer};
 
-const MAGIC: &[u8; 8] = b"HOYERST2";
+const MAGIC: &[u8; 8] = b"HOYERST3";
 
 /// Where a run is after a whole epoch or stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) records: Vec<StageRecord>,
     /// Of the stage under way.
     pub(crate) current: StageRecord,
+    /// The network of `params`, if it is not the one that the run began with any more.
+    pub(crate) network: Option<Graph>,
     pub(crate) params: Snapshot,
     pub(crate) dense: Snapshot,
     pub(crate) best: Option<Best>,
@@ -87,6 +90,7 @@ impl State {
             records: Vec::new(),
             current: StageRecord::new(StageKind::Train),
             dense: params.clone(),
+            network: None,
             params,
             best: None,
             optimizer: None,
@@ -122,11 +126,12 @@ struct Header {
     current: StageRecord,
     best: Option<(u32, f64, f64)>,
     optimizer_steps: Option<u64>,
+    rebuilt: bool,
 }
 
 /// Writes the state in place of the file at `path`.
 pub(crate) fn write(path: &Path, recipe: &Recipe, state: &State) -> Result<()> {
-    let bytes = encode(recipe, state);
+    let bytes = encode(recipe, state)?;
     let refused = |source| Error::Write { path: path.to_owned(), source };
     let beside = path.with_extension("writing");
     let mut file = File::create(&beside).map_err(refused)?;
@@ -159,14 +164,15 @@ pub(crate) fn read(path: &Path, recipe: &Recipe, graph: &Graph) -> Result<State>
         return Err(other());
     }
     let state = decode(header, &mut reader).ok_or_else(|| damaged("it ends too early"))?;
-    let best = state.best.as_ref().is_none_or(|best| best.params.fits(&graph.params));
-    if !(best && state.params.fits(&graph.params) && state.dense.fits(&graph.params)) {
+    let now = &state.network.as_ref().unwrap_or(graph).params;
+    let best = state.best.as_ref().is_none_or(|best| best.params.fits(now));
+    if !(best && state.params.fits(now) && state.dense.fits(&graph.params)) {
         return Err(other());
     }
     Ok(state)
 }
 
-fn encode(recipe: &Recipe, state: &State) -> Vec<u8> {
+fn encode(recipe: &Recipe, state: &State) -> Result<Vec<u8>> {
     let best = state.best.as_ref();
     let header = Header {
         recipe: recipe.text(),
@@ -182,10 +188,14 @@ fn encode(recipe: &Recipe, state: &State) -> Vec<u8> {
         current: state.current.clone(),
         best: best.map(|best| (best.epoch, best.score.accuracy, best.score.loss)),
         optimizer_steps: state.optimizer.as_ref().map(|optimizer| optimizer.steps),
+        rebuilt: state.network.is_some(),
     };
     let header = serde_json::to_vec(&header).expect("a header is plain data with text keys");
     let mut writer = Writer::new(MAGIC);
     writer.bytes(&header);
+    if let Some(network) = &state.network {
+        writer.bytes(&container::to_bytes(network, &Metadata::default())?);
+    }
     writer.snapshot(&state.params);
     writer.snapshot(&state.dense);
     if let Some(best) = best {
@@ -202,7 +212,7 @@ fn encode(recipe: &Recipe, state: &State) -> Vec<u8> {
         writer.length(means.len());
         means.iter().for_each(|means| writer.floats(means));
     }
-    writer.finish()
+    Ok(writer.finish())
 }
 
 /// The header of a file whose checksum is right, and a reader that stands behind it.
@@ -214,6 +224,10 @@ fn open(bytes: &[u8]) -> Result<(Header, Reader<'_>), &'static str> {
 }
 
 fn decode(header: Header, reader: &mut Reader<'_>) -> Option<State> {
+    let network = match header.rebuilt {
+        true => Some(container::from_bytes(reader.bytes()?).ok()?.0),
+        false => None,
+    };
     let (params, dense) = (reader.snapshot()?, reader.snapshot()?);
     let best = match header.best {
         Some((epoch, accuracy, loss)) => {
@@ -244,6 +258,7 @@ fn decode(header: Header, reader: &mut Reader<'_>) -> Option<State> {
         last_loss: header.last_loss,
         records: header.records,
         current: header.current,
+        network,
         params,
         dense,
         best,

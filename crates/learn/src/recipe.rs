@@ -105,6 +105,7 @@ pub struct Augmentation {
 /// | --- | --- | --- | --- | --- |
 /// | `accuracy` | none | [0, 1] | share | least share of samples answered correctly |
 /// | `weights` | none | >= 1 | weights | most weights that are not zero |
+/// | `macs` | none | >= 1 | multiply-accumulates | most for one sample, zeros inside what is left counted too |
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[expect(missing_docs, reason = "the table names every field")]
@@ -113,6 +114,8 @@ pub struct Promise {
     pub accuracy: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macs: Option<u64>,
 }
 
 /// One stage of a recipe.
@@ -221,6 +224,9 @@ impl Recipe {
         }
         if let Some(weights) = self.promise.weights {
             within("promise.weights", weights as f64, "at least 1", |x| x >= 1.0)?;
+        }
+        if let Some(macs) = self.promise.macs {
+            within("promise.macs", macs as f64, "at least 1", |x| x >= 1.0)?;
         }
         if self.stage.is_empty() {
             return Err(Error::Recipe("recipe: there is no [[stage]]".into()));

@@ -22,6 +22,7 @@ use crate::trainer::{Evaluator, Score};
 use crate::units::Units;
 use crate::{Error, Result};
 
+mod channels;
 mod cut;
 mod gradual;
 mod learn;
@@ -113,19 +114,20 @@ impl<'a> Run<'a> {
             let need = "at least 1".into();
             return Err(Error::Data { what: "validation samples", got: 0, need });
         }
-        let evaluator = Evaluator::new(graph, data.validation, pool)?;
-        let units = Units::of(graph);
         let mut run = Self {
             graph: graph.clone(),
             state: State::fresh(graph),
-            evaluator,
-            units,
+            evaluator: Evaluator::new(graph, data.validation, pool)?,
+            units: Units::of(graph),
             written: Instant::now(),
             setup,
         };
         match checkpoint.filter(|path| path.exists()) {
             Some(path) => {
                 run.state = checkpoint::read(path, recipe, graph)?;
+                if let Some(small) = run.state.network.clone() {
+                    run.rebuild(small)?;
+                }
                 run.state.params.put(&mut run.graph.params);
             }
             None => {
@@ -163,7 +165,7 @@ impl<'a> Run<'a> {
         let mut record = std::mem::replace(&mut state.current, StageRecord::new(StageKind::Train));
         record.validation_metric = Some(score.accuracy);
         record.weights_nonzero = Some(weights_left(params));
-        record.weights_total = Some(weights_total(params));
+        record.weights_total = Some(weights_total(&self.setup.graph.params));
         let epochs: f64 = record.epochs.iter().map(|epoch| epoch.seconds).sum();
         record.seconds =
             if record.epochs.is_empty() { clock.elapsed().as_secs_f64() } else { epochs };
@@ -176,6 +178,16 @@ impl<'a> Run<'a> {
         state.records.push(record);
         state.next_stage(score.accuracy);
         self.write()
+    }
+
+    /// Goes on with another network for the same data.
+    fn rebuild(&mut self, graph: Graph) -> Result<()> {
+        let Setup { ref data, pool, .. } = self.setup;
+        self.evaluator = Evaluator::new(&graph, data.validation, pool)?;
+        self.units = Units::of(&graph);
+        self.state.network = Some(graph.clone());
+        self.graph = graph;
+        Ok(())
     }
 
     fn score(&mut self) -> Result<Score> {

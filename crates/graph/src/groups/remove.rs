@@ -91,6 +91,23 @@ pub fn remove(graph: &Graph, groups: &Groups, dead: &[Channel]) -> Result<Remove
     Ok(Removed { graph: small, stayed: plan.stayed })
 }
 
+/// Takes these channels out as if all that belongs to them were zero: a network with other outputs, but one that holds
+/// together. At least one channel of every layer stays.
+///
+/// # Errors
+/// As [`remove`].
+///
+/// # Panics
+/// As [`remove`].
+pub fn cut(graph: &Graph, groups: &Groups, channels: &[Channel]) -> Result<Removed> {
+    let mut plan = Plan { graph, groups, dead: channels.to_vec(), stayed: Vec::new() };
+    plan.keep_frozen();
+    plan.keep_the_last();
+    let mut small = graph.clone();
+    plan.narrow(&mut small)?;
+    Ok(Removed { graph: small, stayed: plan.stayed })
+}
+
 struct Plan<'a> {
     graph: &'a Graph,
     groups: &'a Groups,
@@ -209,12 +226,12 @@ impl Plan<'_> {
     fn narrow(&self, small: &mut Graph) -> Result<()> {
         for (param, kept) in self.kept_params() {
             let param = &mut small.params[param.0];
-            param.tensor = cut(&param.tensor, &kept)?;
+            param.tensor = part(&param.tensor, &kept)?;
             if let Some(mask) = &param.mask {
                 let flags = mask.iter().map(|live| f32::from(u8::from(*live))).collect();
                 let flags = Tensor::new(&shape_before(&param.tensor, &kept), flags)?;
                 param.mask =
-                    Some(cut(&flags, &kept)?.data().iter().map(|flag| *flag > 0.0).collect());
+                    Some(part(&flags, &kept)?.data().iter().map(|flag| *flag > 0.0).collect());
             }
         }
         for i in 0..small.values.len() {
@@ -283,7 +300,7 @@ impl Plan<'_> {
 }
 
 /// What stays of a tensor.
-fn cut(tensor: &Tensor, kept: &[Kept]) -> Result<Tensor> {
+fn part(tensor: &Tensor, kept: &[Kept]) -> Result<Tensor> {
     let mut places: Vec<Vec<usize>> =
         tensor.shape().iter().map(|size| (0..*size).collect()).collect();
     for kept in kept {

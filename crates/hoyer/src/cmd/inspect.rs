@@ -41,7 +41,7 @@ impl Inspect {
             .with_context(|| format!("cannot read {}", self.model.display()))?
             .len();
         if self.json {
-            writeln!(out, "{:#}", as_json(&graph, &cost, file_bytes, &metadata))?;
+            writeln!(out, "{:#}", as_json(&graph, &cost, file_bytes, &metadata)?)?;
             return Ok(());
         }
         writeln!(out, "{}\n", signature(&graph))?;
@@ -145,10 +145,15 @@ fn facts(metadata: &Metadata) -> String {
     if short.is_empty() { short } else { format!("\n{short}") }
 }
 
-fn as_json(graph: &Graph, cost: &Cost, file_bytes: u64, metadata: &Metadata) -> serde_json::Value {
-    json!({
+fn as_json(
+    graph: &Graph,
+    cost: &Cost,
+    file_bytes: u64,
+    metadata: &Metadata,
+) -> anyhow::Result<serde_json::Value> {
+    Ok(json!({
         "model": graph.name,
-        "layers": layers(cost),
+        "layers": layers(cost, cost)?,
         "weights": cost.weights, "weights_nonzero": cost.weights_nonzero,
         "weights_with_biases": cost.weights_with_biases,
         "weights_with_biases_nonzero": cost.weights_with_biases_nonzero,
@@ -156,5 +161,5 @@ fn as_json(graph: &Graph, cost: &Cost, file_bytes: u64, metadata: &Metadata) -> 
         "macs": cost.macs, "macs_nonzero": cost.macs_nonzero,
         "file_bytes": file_bytes,
         "metadata": metadata,
-    })
+    }))
 }

@@ -35,7 +35,7 @@ pub(crate) struct RecipeFlags {
     /// Strength of the penalty
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
-    /// What to keep: accuracy=0.984 (a share) or weights=4884; may be given twice
+    /// What to keep: accuracy=0.984 (a share), weights=4884 or macs=128600; may be given several times
     #[arg(long, value_name = "LIMIT", value_parser = budget)]
     budget: Vec<Budget>,
     /// Samples held back from the training data, to choose by
@@ -50,13 +50,15 @@ pub(crate) struct RecipeFlags {
 enum Budget {
     Accuracy(f64),
     Weights(u64),
+    Macs(u64),
 }
 
 fn budget(text: &str) -> Result<Budget, String> {
-    let need = || "need accuracy=SHARE or weights=COUNT".to_owned();
+    let need = || "need accuracy=SHARE, weights=COUNT or macs=COUNT".to_owned();
     match text.split_once('=').ok_or_else(need)? {
         ("accuracy", share) => share.parse().map(Budget::Accuracy).map_err(|_| need()),
         ("weights", count) => count.parse().map(Budget::Weights).map_err(|_| need()),
+        ("macs", count) => count.parse().map(Budget::Macs).map_err(|_| need()),
         _ => Err(need()),
     }
 }
@@ -94,17 +96,16 @@ impl RecipeFlags {
         };
         let data = self.data.clone().context("no data: give --data, see `hoyer data list`")?;
         if self.budget.is_empty() {
-            bail!("no promise: give --budget accuracy=SHARE or --budget weights=COUNT");
+            bail!("no promise: give --budget accuracy=SHARE, weights=COUNT or macs=COUNT");
         }
-        let weights = self.budget.iter().find_map(|budget| match budget {
-            Budget::Weights(weights) => Some(*weights),
+        let cut = self.budget.iter().find_map(|budget| match budget {
+            Budget::Weights(weights) => Some(Cut::to_weights(*weights)),
+            Budget::Macs(macs) => Some(Cut { macs: Some(*macs), ..Cut::default() }),
             Budget::Accuracy(_) => None,
         });
-        let cut = match weights {
-            Some(weights) => Cut::to_weights(weights),
-            None => Cut { auto: Some(Auto::default()), ..Cut::default() },
-        };
-        let method = self.method.clone().unwrap_or_else(|| "hoyer-square".into());
+        let cut = cut.unwrap_or(Cut { auto: Some(Auto::default()), ..Cut::default() });
+        let usual = if cut.macs.is_some() { "group-hoyer-square" } else { "hoyer-square" };
+        let method = self.method.clone().unwrap_or_else(|| usual.into());
         let taught = Some(Distill { weight: 0.5, ..Distill::default() });
         let sparsify = Learn {
             penalty: Some(penalty(&method)?),
@@ -158,15 +159,24 @@ fn keep(recipe: &mut Recipe, budget: Budget) {
         Budget::Accuracy(accuracy) => recipe.promise.accuracy = Some(accuracy),
         Budget::Weights(weights) => {
             recipe.promise.weights = Some(weights);
-            for stage in &mut recipe.stage {
-                if let Stage::Prune(cut) = stage
-                    && cut.weights.is_some()
-                {
-                    *cut = Cut::to_weights(weights);
-                }
+            for cut in cuts(recipe).filter(|cut| cut.weights.is_some()) {
+                *cut = Cut::to_weights(weights);
+            }
+        }
+        Budget::Macs(macs) => {
+            recipe.promise.macs = Some(macs);
+            for cut in cuts(recipe).filter(|cut| cut.macs.is_some()) {
+                cut.macs = Some(macs);
             }
         }
     }
+}
+
+fn cuts(recipe: &mut Recipe) -> impl Iterator<Item = &mut Cut> {
+    recipe.stage.iter_mut().filter_map(|stage| match stage {
+        Stage::Prune(cut) => Some(cut),
+        _ => None,
+    })
 }
 
 fn penalty(name: &str) -> anyhow::Result<hoyer_learn::penalty::ByName> {

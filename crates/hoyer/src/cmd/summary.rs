@@ -68,6 +68,11 @@ fn promised(promise: &Promise) -> String {
             whole(promise.limit),
             whole(promise.reached)
         ),
+        Quantity::Macs => format!(
+            "at most {} multiply-accumulates: {}, {verdict}",
+            whole(promise.limit),
+            whole(promise.reached)
+        ),
         other => {
             format!("{other:?} of at most {}: {}, {verdict}", promise.limit, promise.reached)
         }

@@ -89,6 +89,7 @@ fn asked(promise: &Promise, metric: &str) -> String {
         Quantity::MetricDrop => format!("{split}{metric} at most {limit} below dense"),
         Quantity::Weights => format!("at most {limit} weights"),
         Quantity::FileBytes => format!("a file of at most {limit}"),
+        Quantity::Macs => format!("at most {limit} multiply-accumulates"),
         Quantity::MacsShare => format!("at most {limit} of the multiply-accumulates"),
         Quantity::LatencyUs => format!("at most {limit} a sample"),
     }
@@ -112,7 +113,7 @@ fn amount(promise: &Promise, value: f64, metric: &str) -> String {
         Quantity::Metric => numbers::metric(metric, value),
         Quantity::MetricDrop if !numbers::is_share(metric) => numbers::plain(value),
         Quantity::MetricDrop => numbers::signed_points(value),
-        Quantity::Weights => numbers::mean_count(value),
+        Quantity::Weights | Quantity::Macs => numbers::mean_count(value),
         Quantity::FileBytes => numbers::bytes(value),
         Quantity::MacsShare => numbers::percent_short(value),
         Quantity::LatencyUs => numbers::micros(value),

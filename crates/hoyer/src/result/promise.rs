@@ -18,6 +18,8 @@ pub enum Quantity {
     Weights,
     /// Size of the `.hoyer` file in bytes, at most the limit.
     FileBytes,
+    /// Multiply-accumulates for one sample, zeros in what is left counted too, at most the limit.
+    Macs,
     /// Share of the dense multiply-accumulates that is left, at most the limit.
     MacsShare,
     /// Time for one sample in microseconds, at most the limit.

@@ -16,6 +16,8 @@ use crate::{Error, Result};
 /// | `layer-sparsity` | [0, 1) | share of weights | how much of every layer is cut |
 /// | `sparsity` | [0, 1) | share of weights | how much of all layers together is cut |
 /// | `weights` | >= 1 | weights | how many of all layers together are kept |
+/// | `channels` | [0, 1) | share of channels | how many of all layers together are removed, and the network with them |
+/// | `macs` | >= 1 | multiply-accumulates | channels are removed until so many are left for one sample |
 /// | `auto` | see [`Auto`] | – | as much as the validation metric allows |
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -31,6 +33,10 @@ pub struct Cut {
     pub sparsity: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto: Option<Auto>,
 }
@@ -57,6 +63,10 @@ pub enum Rule {
     Threshold(Threshold),
     /// So many weights are kept.
     Weights(u64),
+    /// This share of channels is removed.
+    Channels(f64),
+    /// Channels are removed until at most so many multiply-accumulates are left.
+    Macs(u64),
     /// The largest threshold with at least this validation accuracy.
     Auto {
         /// Least share of validation samples answered correctly.
@@ -85,13 +95,16 @@ impl Cut {
             self.layer_sparsity.map(known(Threshold::LayerSparsity)),
             self.sparsity.map(known(Threshold::GlobalSparsity)),
             self.weights.map(Rule::Weights),
+            self.channels.map(Rule::Channels),
+            self.macs.map(Rule::Macs),
             self.auto.map(|auto| auto.rule(promise)).transpose()?,
         ];
         let mut given = rules.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(rule), None) => Ok(rule),
             _ => Err(Error::Recipe(
-                "prune needs exactly one of std-share, absolute, layer-sparsity, sparsity, weights, auto"
+                "prune needs exactly one of std-share, absolute, layer-sparsity, sparsity, weights, \
+                 channels, macs, auto"
                     .into(),
             )),
         }
@@ -118,6 +131,10 @@ impl Cut {
             Rule::Weights(weights) => {
                 in_range("weights", weights as f64, "at least 1", |x| x >= 1.0)
             }
+            Rule::Channels(share) => {
+                in_range("channels", share, "[0, 1)", |x| (0.0..1.0).contains(&x))
+            }
+            Rule::Macs(macs) => in_range("macs", macs as f64, "at least 1", |x| x >= 1.0),
             Rule::Auto { accuracy, .. } => {
                 in_range("auto.accuracy", accuracy, "[0, 1]", |x| (0.0..=1.0).contains(&x))
             }

@@ -41,6 +41,8 @@ fn of_cut(cut: &Cut) -> String {
         word(cut.layer_sparsity, "sparsity ", " of each layer"),
         word(cut.sparsity, "sparsity ", " of all layers together"),
         cut.weights.map(|weights| format!("to {weights} weights")),
+        word(cut.channels, "without ", " of all channels"),
+        cut.macs.map(|macs| format!("without channels, to {macs} multiply-accumulates")),
         cut.auto.map(|_| "the largest threshold that keeps the validation accuracy".into()),
     ];
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")

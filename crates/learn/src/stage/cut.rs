@@ -16,12 +16,14 @@ impl Run<'_> {
         if self.is_stopped() {
             return Err(Error::Interrupted { step: self.state.step });
         }
+        let rule = cut.rule(self.setup.recipe.promise)?;
         let places = prunable(&self.graph.params, self.biases());
         let layers: Vec<&[f32]> =
             places.iter().map(|i| self.graph.params[*i].tensor.data()).collect();
-        let masks = match cut.rule(self.setup.recipe.promise)? {
+        let masks = match rule {
             Rule::Threshold(threshold) => threshold.masks(&layers)?,
             Rule::Weights(weights) => Ranking::new(&layers, Scale::Magnitude)?.masks(kept(weights)),
+            Rule::Channels(_) | Rule::Macs(_) => return self.cut_channels(rule),
             Rule::Auto { accuracy, scale } => {
                 let ranking = Ranking::new(&layers, scale)?;
                 self.search(&ranking, accuracy)?

@@ -108,6 +108,9 @@ gradual = { weights = 40, every = 4, until = 0.7, score = "fisher" }
 average = 0.9
 distill = { weight = 0.5 }
 [[stage]]
+kind = "prune"
+channels = 0.25
+[[stage]]
 kind = "finetune"
 epochs = 3
 clip = { norm = 1.0 }
@@ -163,9 +166,13 @@ fn a_recipe_gives_an_accurate_network_of_the_promised_size() {
     assert!(outcome.dense_accuracy > 0.95, "{}", outcome.dense_accuracy);
     assert!(outcome.accuracy > 0.95, "{}", outcome.accuracy);
     let left = weights_left(&outcome.network.params);
-    assert!((30..=40).contains(&left), "{left}");
-    assert_eq!(outcome.records.len(), 5);
-    assert_eq!(outcome.records[4].weights_nonzero, Some(left));
+    assert!((20..=40).contains(&left), "{left}");
+    let widths =
+        |graph: &Graph| graph.params[0].tensor.shape()[0] + graph.params[2].tensor.shape()[0];
+    assert_eq!((widths(&outcome.dense), widths(&outcome.network)), (32, 24));
+    assert_eq!(outcome.records.len(), 6);
+    assert_eq!(outcome.records[5].weights_nonzero, Some(left));
+    assert_eq!(outcome.records[5].weights_total, Some(weights_total(&outcome.dense.params)));
     assert_eq!(outcome.records[1].epochs.len(), 3);
     assert_eq!(outcome.records[2].validation_metric_before, outcome.records[1].validation_metric);
     assert_eq!(weights_left(&outcome.dense.params), weights_total(&outcome.dense.params));
@@ -327,4 +334,14 @@ fn data_that_do_not_fit_are_refused() {
     );
     let text = "training samples: got 10, need at least one batch of 24";
     assert_eq!(few.unwrap_err().to_string(), text);
+}
+
+#[test]
+fn channels_go_until_the_multiply_accumulates_are_few_enough() {
+    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    let text = format!("{text}[[stage]]\nkind = \"prune\"\nmacs = 200\n");
+    let outcome = run_on(1, &recipe(&text), None).unwrap();
+    let sizes = hoyer_graph::Bindings::from([("batch".to_owned(), 1)]);
+    let macs = hoyer_graph::cost(&outcome.network, &sizes).unwrap().macs;
+    assert!((140..=200).contains(&macs), "{macs}");
 }

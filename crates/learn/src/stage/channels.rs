@@ -1,0 +1,107 @@
+//! A cut of whole channels: the network is rebuilt without them, and is smaller and faster everywhere.
+//!
+//! ```text
+//! score(channel) = mean over the layers it runs through of |w_c|² / mean over channels of |w|²
+//! ```
+//! `w_c` are a layer's weights of channel `c`, made by it or read from it; the channels that score least go first. A layer's own
+//! mean makes layers comparable, as in Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4.
+
+use hoyer_graph::groups::{Channel, Groups, Member, cut, groups};
+use hoyer_graph::{Bindings, Graph, Role, cost, strides};
+
+use super::Run;
+use crate::Result;
+use crate::recipe::Rule;
+use crate::trainer::Score;
+
+impl Run<'_> {
+    pub(super) fn cut_channels(&mut self, rule: Rule) -> Result<Score> {
+        let found = groups(&self.graph)?;
+        let order = order(&self.graph, &found);
+        let count = match rule {
+            Rule::Macs(most) => self.fewest(&found, &order, most)?,
+            Rule::Channels(share) => (share * order.len() as f64).round() as usize,
+            _ => 0,
+        };
+        let small = cut(&self.graph, &found, &order[..count])?;
+        let gone = count - small.stayed.len();
+        let text = format!("removed {gone} of {} channels", order.len());
+        self.setup.observer.message(&text);
+        self.rebuild(small.graph)?;
+        self.score()
+    }
+
+    /// How many channels must go, in this order, until at most so many multiply-accumulates are left; all of them
+    /// if that is not enough.
+    fn fewest(&self, found: &Groups, order: &[Channel], most: u64) -> Result<usize> {
+        let sizes = Bindings::from([("batch".to_owned(), 1)]);
+        let (mut enough, mut too_few) = (order.len(), 0);
+        if cost(&self.graph, &sizes)?.macs <= most {
+            return Ok(0);
+        }
+        while enough - too_few > 1 {
+            let middle = usize::midpoint(enough, too_few);
+            let small = cut(&self.graph, found, &order[..middle])?.graph;
+            if cost(&small, &sizes)?.macs <= most { enough = middle } else { too_few = middle }
+        }
+        Ok(enough)
+    }
+}
+
+/// All channels that may go, those that matter least first.
+fn order(graph: &Graph, found: &Groups) -> Vec<Channel> {
+    let mut scored = Vec::new();
+    for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
+        let layers: Vec<Vec<f64>> =
+            channels.members.iter().filter_map(|member| energies(graph, member)).collect();
+        for index in 0..channels.channels {
+            let sum: f64 = layers.iter().map(|layer| layer[index]).sum();
+            scored.push((sum / layers.len().max(1) as f64, Channel { group, index }));
+        }
+    }
+    scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    scored.into_iter().map(|(_, channel)| channel).collect()
+}
+
+/// For every channel of a layer's weight, its squared norm against the mean of the layer; none for other parameters.
+fn energies(graph: &Graph, member: &Member) -> Option<Vec<f64>> {
+    let param = graph.param_at(member.param);
+    if param.role != Role::Weight {
+        return None;
+    }
+    let tensor = &param.tensor;
+    let (stride, size) = (strides(tensor.shape())[member.axis], tensor.shape()[member.axis]);
+    let mut sums = vec![0.0; size];
+    for (i, w) in tensor.data().iter().enumerate() {
+        sums[i / stride % size] += f64::from(*w).powi(2);
+    }
+    let own = |places: &Vec<usize>| places.iter().map(|at| sums[*at]).sum::<f64>();
+    let energies: Vec<f64> = member.places.iter().map(own).collect();
+    let mean = energies.iter().sum::<f64>() / energies.len().max(1) as f64;
+    Some(energies.into_iter().map(|x| if mean > 0.0 { x / mean } else { 0.0 }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoyer_graph::{Gemm, Relu, Tensor, Type};
+
+    #[test]
+    fn the_channel_with_the_smallest_weights_on_both_sides_goes_first() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", Type::f32([1, 2]));
+        let w = Tensor::new(&[3, 2], vec![1.0, 1.0, 3.0, 0.0, 2.0, 0.0]).unwrap();
+        let w = g.param("1.w", Role::Weight, w).unwrap();
+        let y = g.add("1", Gemm::linear(), &[x, w]).unwrap();
+        let y = g.add("relu", Relu, &[y]).unwrap();
+        // Ten times as large, which must not count more.
+        let w = Tensor::new(&[1, 3], vec![30.0, 10.0, 10.0]).unwrap();
+        let w = g.param("2.w", Role::Weight, w).unwrap();
+        let y = g.add("2", Gemm::linear(), &[y, w]).unwrap();
+        g.outputs.push(y);
+        // Squares: 2, 9, 4 of mean 5; 900, 100, 100 of mean 1100 / 3.
+        let found = groups(&g).unwrap();
+        let indices: Vec<usize> = order(&g, &found).iter().map(|channel| channel.index).collect();
+        assert_eq!(indices, [2, 1, 0]);
+    }
+}
