@@ -212,7 +212,10 @@ fn flags_that_make_no_sense_are_one_line() {
         ("compress --recipe r.toml -o out --threads 0", "0 is not in 1..=1024"),
         ("compress --recipe r.toml", "--out"),
         ("compress -o out", "nothing to compress: give --recipe FILE, or a model"),
-        ("compress --recipe r.toml -o out --budget 3", "need accuracy=SHARE, weights=COUNT or macs=COUNT"),
+        (
+            "compress --recipe r.toml -o out --budget 3",
+            "need accuracy=SHARE, weights=COUNT or macs=COUNT",
+        ),
         ("compress --recipe none.toml -o out", "cannot read the recipe none.toml"),
         ("compress --resume out", "no run was started in out"),
         ("eval none.hoyer", "cannot read none.hoyer"),

@@ -3,8 +3,9 @@
 //! ```text
 //! score(channel) = mean over the layers it runs through of |w_c|² / mean over channels of |w|²
 //! ```
-//! `w_c` are a layer's weights of channel `c`, made by it or read from it; the channels that score least go first. A layer's own
-//! mean makes layers comparable, as in Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4.
+//! `w_c` are a layer's weights of channel `c`, made by it or read from it. A layer's own mean makes layers comparable, as in
+//! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. The channels that score least go first; under a budget of
+//! multiply-accumulates, those that score least for each one they take.
 
 use hoyer_graph::groups::{Channel, Groups, Member, cut, groups};
 use hoyer_graph::{Bindings, Graph, Role, cost, strides};
@@ -17,7 +18,8 @@ use crate::trainer::Score;
 impl Run<'_> {
     pub(super) fn cut_channels(&mut self, rule: Rule) -> Result<Score> {
         let found = groups(&self.graph)?;
-        let order = order(&self.graph, &found);
+        let price = if matches!(rule, Rule::Macs(_)) { Price::Macs } else { Price::Same };
+        let order = order(&self.graph, &found, price)?;
         let count = match rule {
             Rule::Macs(most) => self.fewest(&found, &order, most)?,
             Rule::Channels(share) => (share * order.len() as f64).round() as usize,
@@ -34,7 +36,7 @@ impl Run<'_> {
     /// How many channels must go, in this order, until at most so many multiply-accumulates are left; all of them
     /// if that is not enough.
     fn fewest(&self, found: &Groups, order: &[Channel], most: u64) -> Result<usize> {
-        let sizes = Bindings::from([("batch".to_owned(), 1)]);
+        let sizes = one();
         let (mut enough, mut too_few) = (order.len(), 0);
         if cost(&self.graph, &sizes)?.macs <= most {
             return Ok(0);
@@ -48,23 +50,48 @@ impl Run<'_> {
     }
 }
 
-/// All channels that may go, those that matter least first.
-fn order(graph: &Graph, found: &Groups) -> Vec<Channel> {
+/// What a channel costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Price {
+    Same,
+    /// Its part of the multiply-accumulates of the layers it runs through.
+    Macs,
+}
+
+fn one() -> Bindings {
+    Bindings::from([("batch".to_owned(), 1)])
+}
+
+/// All channels that may go, those that matter least for their price first.
+fn order(graph: &Graph, found: &Groups, price: Price) -> Result<Vec<Channel>> {
+    let layers = cost(graph, &one())?.layers;
+    let macs = |member: &Member| {
+        let name = &graph.param_at(member.param).name;
+        layers.iter().find(|layer| layer.name == *name).map_or(0.0, |layer| layer.macs as f64)
+    };
     let mut scored = Vec::new();
     for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
-        let layers: Vec<Vec<f64>> =
-            channels.members.iter().filter_map(|member| energies(graph, member)).collect();
+        let energies: Vec<Vec<f64>> =
+            channels.members.iter().filter_map(|member| energies_of(graph, member)).collect();
+        let price = match price {
+            Price::Same => 1.0,
+            Price::Macs => {
+                let all: f64 = channels.members.iter().map(macs).sum();
+                all.max(1.0) / channels.channels as f64
+            }
+        };
         for index in 0..channels.channels {
-            let sum: f64 = layers.iter().map(|layer| layer[index]).sum();
-            scored.push((sum / layers.len().max(1) as f64, Channel { group, index }));
+            let sum: f64 = energies.iter().map(|layer| layer[index]).sum();
+            let score = sum / energies.len().max(1) as f64 / price;
+            scored.push((score, Channel { group, index }));
         }
     }
     scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    scored.into_iter().map(|(_, channel)| channel).collect()
+    Ok(scored.into_iter().map(|(_, channel)| channel).collect())
 }
 
 /// For every channel of a layer's weight, its squared norm against the mean of the layer; none for other parameters.
-fn energies(graph: &Graph, member: &Member) -> Option<Vec<f64>> {
+fn energies_of(graph: &Graph, member: &Member) -> Option<Vec<f64>> {
     let param = graph.param_at(member.param);
     if param.role != Role::Weight {
         return None;
@@ -87,6 +114,22 @@ mod tests {
     use hoyer_graph::{Gemm, Relu, Tensor, Type};
 
     #[test]
+    fn under_a_budget_a_dear_channel_goes_before_a_cheap_one() {
+        let mut g = Graph::new("g");
+        let mut value = g.input("x", Type::f32([1, 100]));
+        for (name, shape) in [("1", [2, 100]), ("2", [2, 2]), ("3", [1, 2])] {
+            let weight = (0..shape[0] * shape[1]).map(|i| 1.0 + i as f32 * 1e-3).collect();
+            let weight = Tensor::new(&shape, weight).unwrap();
+            let w = g.param(&format!("{name}.w"), Role::Weight, weight).unwrap();
+            value = g.add(name, Gemm::linear(), &[value, w]).unwrap();
+        }
+        g.outputs.push(value);
+        let found = groups(&g).unwrap();
+        let order = order(&g, &found, Price::Macs).unwrap();
+        assert_eq!(order.iter().map(|c| c.group).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    }
+
+    #[test]
     fn the_channel_with_the_smallest_weights_on_both_sides_goes_first() {
         let mut g = Graph::new("g");
         let x = g.input("x", Type::f32([1, 2]));
@@ -101,7 +144,10 @@ mod tests {
         g.outputs.push(y);
         // Squares: 2, 9, 4 of mean 5; 900, 100, 100 of mean 1100 / 3.
         let found = groups(&g).unwrap();
-        let indices: Vec<usize> = order(&g, &found).iter().map(|channel| channel.index).collect();
-        assert_eq!(indices, [2, 1, 0]);
+        for price in [Price::Same, Price::Macs] {
+            let order = order(&g, &found, price).unwrap();
+            let indices: Vec<usize> = order.iter().map(|channel| channel.index).collect();
+            assert_eq!(indices, [2, 1, 0], "{price:?}");
+        }
     }
 }
