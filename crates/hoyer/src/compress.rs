@@ -220,10 +220,10 @@ fn facts(recipe: &Recipe, dataset: &Dataset, metrics: Metrics) -> Result<Metadat
 fn method(recipe: &Recipe) -> String {
     let mut names: Vec<String> = Vec::new();
     for learn in recipe.stage.iter().filter_map(Stage::learn) {
-        let name = match (&learn.penalty, &learn.gradual) {
+        let name = match (&learn.penalty, learn.cuts()) {
             (Some(penalty), _) => penalty.to_string(),
-            (None, Some(_)) => "gradual".into(),
-            (None, None) => continue,
+            (None, true) => "gradual".into(),
+            (None, false) => continue,
         };
         if !names.contains(&name) {
             names.push(name);

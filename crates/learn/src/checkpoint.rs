@@ -38,7 +38,7 @@ pub(crate) struct State {
     pub(crate) epochs: u64,
     /// Steps of the run that are done.
     pub(crate) step: u64,
-    /// Weights at the begin of a stage that prunes gradually.
+    /// Weights, or multiply-accumulates, at the begin of a stage that cuts while it trains.
     pub(crate) pruned_from: u64,
     pub(crate) dense_accuracy: f64,
     /// Validation accuracy and loss of `params`.

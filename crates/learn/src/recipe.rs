@@ -39,7 +39,7 @@ mod tests;
 mod words;
 
 pub use cut::{Auto, Cut, Rule};
-pub use learn::{Distill, Gradual, Learn, Score};
+pub use learn::{Distill, Gradual, Learn, Narrow, Score};
 
 use crate::record::StageKind;
 
@@ -162,13 +162,12 @@ impl Stage {
     fn check(&self, promise: Promise) -> Result<()> {
         match self {
             Self::Prune(cut) => cut.check(promise),
-            Self::Train(learn) if learn.penalty.is_some() || learn.gradual.is_some() => {
-                let text =
-                    "train has neither penalty nor gradual; such a stage is kind = \"sparsify\"";
+            Self::Train(learn) if learn.penalty.is_some() || learn.cuts() => {
+                let text = "train has neither penalty nor gradual nor narrow; such a stage is kind = \"sparsify\"";
                 Err(Error::Recipe(text.into()))
             }
-            Self::Sparsify(learn) if learn.penalty.is_none() && learn.gradual.is_none() => {
-                let text = "sparsify needs a penalty or gradual";
+            Self::Sparsify(learn) if learn.penalty.is_none() && !learn.cuts() => {
+                let text = "sparsify needs a penalty, gradual or narrow";
                 Err(Error::Recipe(text.into()))
             }
             Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => learn.check(),

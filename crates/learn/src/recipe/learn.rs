@@ -19,6 +19,7 @@ use crate::{Error, Result, clip, optimizer, schedule};
 /// | `lambda-schedule` | constant | see [`schedule::Config`] | share of lambda | over the stage |
 /// | `distill` | none | see [`Distill`] | – | learns from the dense network |
 /// | `gradual` | none | see [`Gradual`] | – | prunes while training |
+/// | `narrow` | none | see [`Narrow`] | – | removes channels while training |
 /// | `average` | none | [0, 1) | – | keeps the running mean of the weights: the share of it that a step leaves |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -41,6 +42,8 @@ pub struct Learn {
     pub distill: Option<Distill>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradual: Option<Gradual>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrow: Option<Narrow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
 }
@@ -104,6 +107,43 @@ fn long() -> f64 {
     0.995
 }
 
+/// Removing channels while training, after every epoch: `n = n₀ (n₁ / n₀)^q`. The network is rebuilt, so that epochs
+/// get faster.
+///
+/// | field | default | range | unit | meaning |
+/// | --- | --- | --- | --- | --- |
+/// | `macs` | – | >= 1 | multiply-accumulates of one sample | how many are left in the end, `n₁` |
+/// | `until` | 1 | (0, 1] | share of the stage | when `n₁` is reached; `q` rises evenly to 1 by then |
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Narrow {
+    pub macs: u64,
+    #[serde(default = "one")]
+    pub until: f64,
+}
+
+impl Narrow {
+    /// The epoch of a stage after which the last channels go.
+    #[must_use]
+    pub fn last(self, epochs: u32) -> u32 {
+        ((self.until * f64::from(epochs)).round() as u32).clamp(1, epochs.max(1))
+    }
+
+    /// How many multiply-accumulates are left after so many epochs of a stage that began with `from`; none if nothing
+    /// goes then.
+    #[must_use]
+    pub fn after(self, epoch: u32, epochs: u32, from: u64) -> Option<u64> {
+        let last = self.last(epochs);
+        let q = f64::from(epoch) / f64::from(last);
+        match epoch {
+            _ if epoch > last => None,
+            _ if epoch == last || self.macs >= from => Some(self.macs),
+            _ => Some((from as f64 * (self.macs as f64 / from as f64).powf(q)).round() as u64),
+        }
+    }
+}
+
 /// What makes a weight worth keeping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -130,8 +170,15 @@ impl Learn {
             lambda_schedule: schedule::Config::default(),
             distill: None,
             gradual: None,
+            narrow: None,
             average: None,
         }
+    }
+
+    /// Whether anything is cut while it trains.
+    #[must_use]
+    pub fn cuts(&self) -> bool {
+        self.gradual.is_some() || self.narrow.is_some()
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -155,6 +202,13 @@ impl Learn {
         }
         if let Some(average) = self.average {
             within("average", average, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
+        }
+        if let Some(narrow) = self.narrow {
+            within("narrow.macs", narrow.macs as f64, "at least 1", |x| x >= 1.0)?;
+            within("narrow.until", narrow.until, "(0, 1]", |x| x > 0.0 && x <= 1.0)?;
+            if self.gradual.is_some() {
+                return Err(Error::Recipe("narrow and gradual cannot be in one stage".into()));
+            }
         }
         self.gradual.map_or(Ok(()), Gradual::check)
     }

@@ -25,6 +25,9 @@ fn of_learn(learn: &Learn) -> String {
     if let Some(gradual) = learn.gradual {
         words.push(format!("pruned to {} weights every {} steps", gradual.weights, gradual.every));
     }
+    if let Some(narrow) = learn.narrow {
+        words.push(format!("channels removed to {} multiply-accumulates", narrow.macs));
+    }
     if let Some(average) = learn.average {
         words.push(format!("weights averaged over about {:.0} steps", 1.0 / (1.0 - average)));
     }

@@ -12,10 +12,40 @@ use hoyer_graph::{Bindings, Graph, Role, cost, strides};
 
 use super::Run;
 use crate::Result;
+use crate::optimizer::Moments;
 use crate::recipe::Rule;
+use crate::snapshot::Snapshot;
 use crate::trainer::Score;
 
 impl Run<'_> {
+    /// Multiply-accumulates of one sample.
+    pub(super) fn macs(&self) -> Result<u64> {
+        Ok(cost(&self.graph, &one())?.macs)
+    }
+
+    /// Removes channels of the state's network until at most so many multiply-accumulates are left, and cuts what the
+    /// stage remembers of them.
+    pub(super) fn narrow(&mut self, macs: u64) -> Result<()> {
+        self.state.params.put(&mut self.graph.params);
+        let found = groups(&self.graph)?;
+        let order = order(&self.graph, &found, Price::Macs)?;
+        let gone = &order[..self.fewest(&found, &order, macs)?];
+        let without = Without { graph: &self.graph, found: &found, gone };
+        let all: Vec<usize> = (0..self.graph.params.len()).collect();
+        let is_trained = |i: &usize| self.graph.params[*i].role.is_trained();
+        let trained: Vec<usize> = all.iter().copied().filter(is_trained).collect();
+        if let Some(optimizer) = &mut self.state.optimizer {
+            for part in [first as fn(&mut Moments) -> &mut Vec<f32>, second] {
+                without.cut(&trained, optimizer.moments.iter_mut().map(part))?;
+            }
+        }
+        without.cut(&all, self.state.average.iter_mut())?;
+        let small = cut(&self.graph, &found, gone)?.graph;
+        self.rebuild(small)?;
+        self.state.params = Snapshot::of(&self.graph.params, self.graph.params.len());
+        Ok(())
+    }
+
     pub(super) fn cut_channels(&mut self, rule: Rule) -> Result<Score> {
         let found = groups(&self.graph)?;
         let price = if matches!(rule, Rule::Macs(_)) { Price::Macs } else { Price::Same };
@@ -47,6 +77,42 @@ impl Run<'_> {
             if cost(&small, &sizes)?.macs <= most { enough = middle } else { too_few = middle }
         }
         Ok(enough)
+    }
+}
+
+fn first(moments: &mut Moments) -> &mut Vec<f32> {
+    &mut moments.first
+}
+
+fn second(moments: &mut Moments) -> &mut Vec<f32> {
+    &mut moments.second
+}
+
+/// A network and the channels it loses.
+struct Without<'a> {
+    graph: &'a Graph,
+    found: &'a Groups,
+    gone: &'a [Channel],
+}
+
+impl Without<'_> {
+    /// Cuts numbers that lie as the parameters at these places do; an empty list stays empty.
+    fn cut<'n>(
+        &self,
+        places: &[usize],
+        numbers: impl Iterator<Item = &'n mut Vec<f32>>,
+    ) -> Result<()> {
+        let mut lists: Vec<(usize, &mut Vec<f32>)> =
+            places.iter().copied().zip(numbers).filter(|(_, list)| !list.is_empty()).collect();
+        let mut graph = self.graph.clone();
+        for (place, list) in &lists {
+            graph.params[*place].tensor.data_mut().copy_from_slice(list);
+        }
+        let small = cut(&graph, self.found, self.gone)?.graph;
+        for (place, list) in &mut lists {
+            **list = small.params[*place].tensor.data().to_vec();
+        }
+        Ok(())
     }
 }
 

@@ -48,6 +48,10 @@ impl Run<'_> {
             let record = self.epoch(&mut course)?;
             self.setup.observer.epoch_done(self.state.stage, &record);
             self.state.current.epochs.push(record);
+            if let Some(macs) = self.narrows_to(learn) {
+                self.narrow(macs)?;
+                course = self.course(learn, kind)?;
+            }
             if self.state.epoch < learn.epochs {
                 self.write_if_due()?;
             }
@@ -74,12 +78,16 @@ impl Run<'_> {
             let from = (self.state.epoch > 0).then_some(self.state.pruned_from);
             Pruner::new(gradual, total, self.biases(), (&mut trainer, from))
         });
-        self.state.pruned_from = pruner.as_ref().map_or(0, Pruner::from);
+        self.state.pruned_from = match &pruner {
+            Some(pruner) => pruner.from(),
+            None if self.state.epoch > 0 => self.state.pruned_from,
+            None => learn.narrow.map_or(Ok(0), |_| self.macs())?,
+        };
         let mut average = learn.average.map(|memory| Average::new(memory, &self.graph.params));
         if self.state.epoch > 0 {
             self.restore(&mut trainer, average.as_mut())?;
         }
-        let last = kind == StageKind::Sparsify && learn.gradual.is_none();
+        let last = kind == StageKind::Sparsify && !learn.cuts();
         Ok(Course {
             learn,
             pruner,
@@ -186,7 +194,9 @@ impl Run<'_> {
         }
         let state = &mut self.state;
         let done = u64::from(state.epoch) * course.steps as u64;
-        let counts = course.pruner.as_ref().is_none_or(|pruner| pruner.is_done(done));
+        let narrow = course.learn.narrow;
+        let counts = course.pruner.as_ref().is_none_or(|pruner| pruner.is_done(done))
+            && narrow.is_none_or(|narrow| state.epoch > narrow.last(course.learn.epochs));
         if counts && state.best.as_ref().is_none_or(|best| best.is_beaten_by(score)) {
             let params = Snapshot::of(&self.graph.params, self.graph.params.len());
             state.best = Some(Best { epoch: state.epoch, score, params });
@@ -194,6 +204,11 @@ impl Run<'_> {
         state.last_loss = score.loss;
         state.last = score.accuracy;
         Ok(score)
+    }
+
+    /// How far the network is to be narrowed now, at the end of an epoch.
+    fn narrows_to(&self, learn: &Learn) -> Option<u64> {
+        learn.narrow?.after(self.state.epoch, learn.epochs, self.state.pruned_from)
     }
 
     /// Takes the epoch that the stage keeps.

@@ -222,19 +222,18 @@ impl Observer for StopAt<'_> {
     }
 }
 
-#[test]
-fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
-    let whole = run_on(2, &recipe(RECIPE), None).unwrap();
-    // In the first epoch, within each stage, at the end of an epoch, near the end.
-    for steps in [1, 30, 60, 61, 100, 145, 160, 190, 220, 250, 259] {
+/// Runs a recipe, stopped after so many steps and resumed, and compares with a run that never stopped.
+fn check_resume(recipe: &Recipe, stops: &[u32]) {
+    let whole = run_on(2, recipe, None).unwrap();
+    for &steps in stops {
         let folder = tempfile::tempdir().unwrap();
         let stop = AtomicBool::new(false);
         let observer = StopAt { left: RefCell::new(steps), stop: &stop };
         let path = file(&folder);
         let how = How { threads: 1, checkpoint: Some(&path), observer: &observer, stop: &stop };
-        let error = run_how(&recipe(RECIPE), &mut Blobs::new(490), &how).unwrap_err();
+        let error = run_how(recipe, &mut Blobs::new(490), &how).unwrap_err();
         assert!(matches!(error, Error::Interrupted { .. }), "{error}");
-        let resumed = run_on(2, &recipe(RECIPE), Some(&path)).unwrap();
+        let resumed = run_on(2, recipe, Some(&path)).unwrap();
         assert!(bits(&resumed.network) == bits(&whole.network), "stopped after {steps}");
         assert!(bits(&resumed.dense) == bits(&whole.dense));
         assert_eq!(resumed.accuracy.to_bits(), whole.accuracy.to_bits());
@@ -244,6 +243,39 @@ fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
         };
         assert_eq!(epochs(&resumed), epochs(&whole));
     }
+}
+
+#[test]
+fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
+    // In the first epoch, within each stage, at the end of an epoch, near the end.
+    let stops = [1, 30, 60, 61, 100, 145, 160, 190, 220, 250, 259];
+    check_resume(&recipe(RECIPE), &stops);
+}
+
+const NARROWING: &str = r#"
+[[stage]]
+kind = "sparsify"
+epochs = 7
+optimizer = { name = "adam", lr = 0.01 }
+penalty = "group-hoyer-square"
+lambda = 1e-3
+distill = { weight = 0.5 }
+narrow = { macs = 150, until = 0.45 }
+average = 0.9
+"#;
+
+#[test]
+fn a_network_is_narrowed_while_it_learns_and_resumes_so() {
+    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    let recipe = recipe(&format!("{text}{NARROWING}"));
+    let outcome = run_on(1, &recipe, None).unwrap();
+    let counts: Vec<u64> =
+        outcome.records[1].epochs.iter().map(|epoch| epoch.weights_nonzero.unwrap()).collect();
+    assert!(counts[0] == 596 && counts[1] < 450 && counts[2] < 300, "{counts:?}");
+    assert!((100..=150).contains(&counts[3]) && counts[4] == counts[3], "{counts:?}");
+    assert!(outcome.records[1].chosen_epoch > Some(3));
+    assert!(outcome.accuracy > 0.9, "{}", outcome.accuracy);
+    check_resume(&recipe, &[61, 81, 101, 121, 141, 199]);
 }
 
 #[test]
