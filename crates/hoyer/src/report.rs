@@ -19,6 +19,7 @@ mod recipe;
 mod scale;
 mod seeds;
 mod sizes;
+mod speed;
 mod stages;
 mod ticks;
 mod timeline;

@@ -107,6 +107,18 @@ fn a_missed_promise_is_said_to_be_missed() {
 }
 
 #[test]
+fn the_time_of_a_sample_is_shown_where_layers_became_narrower() {
+    let mut evidence = synthetic::evidence();
+    for epoch in evidence.result.stages.iter_mut().flat_map(|stage| &mut stage.epochs) {
+        epoch.samples_per_second = Some(50_000.0);
+    }
+    assert!(!visible(&evidence).contains("Time to learn one sample"));
+    evidence.result.compressed.weights /= 2;
+    let text = visible(&evidence);
+    assert!(text.contains("Time to learn one sample") && body(&evidence).contains("20.0 µs"), "{text}");
+}
+
+#[test]
 fn hostile_names_stay_text() {
     let hostile = "</pre></title><script>alert(1)</script>\"'&<b onload=x>";
     let mut evidence = synthetic::evidence();

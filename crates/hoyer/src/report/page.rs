@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::evidence::Evidence;
 use super::{headline, histograms, layers, losses, numbers, pixels};
-use super::{recipe, seeds, sizes, stages, timeline};
+use super::{recipe, seeds, sizes, speed, stages, timeline};
 use crate::result::RunResult;
 
 const STYLE: &str = include_str!("page.css");
@@ -31,6 +31,7 @@ pub(super) fn page(evidence: &Evidence) -> Markup {
                     (sizes::section(evidence))
                     (timeline::section(evidence))
                     (losses::section(evidence))
+                    (speed::section(evidence))
                     (layers::section(evidence))
                     (pixels::section(evidence))
                     (histograms::section(evidence))
