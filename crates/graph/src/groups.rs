@@ -15,6 +15,7 @@ use crate::graph::{Graph, ParamId};
 mod assemble;
 mod constant;
 mod coupling;
+mod dead;
 mod flow;
 mod reader;
 mod remove;
@@ -24,6 +25,7 @@ mod tests;
 mod units;
 
 pub use coupling::{Coupling, Kept, Narrowing};
+pub use dead::dead;
 use flow::Flow;
 pub use remove::{Removed, Stayed, cut, remove};
 

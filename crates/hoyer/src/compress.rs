@@ -30,6 +30,7 @@ use crate::result::{
 };
 use crate::samples::LoaderSamples;
 use crate::score::{check_fit, score};
+use crate::without_dead::without_dead;
 
 /// Name of the file in the checkpoints' folder.
 const CHECKPOINT: &str = "run.checkpoint";
@@ -142,6 +143,7 @@ fn conclude(
     outcome: Outcome,
     pool: &Arc<Pool>,
 ) -> Result<Compression> {
+    let outcome = Outcome { network: without_dead(&outcome.network, pool)?, ..outcome };
     let test = |graph: &Graph| score(graph, dataset, &dataset.test, pool).map(|s| s.accuracy);
     let metrics = |graph: &Graph, validation: f64| -> Result<Metrics> {
         Ok(Metrics { test: test(graph)?, validation: Some(validation) })

@@ -30,6 +30,9 @@ pub enum Error {
     /// Data that cannot be used.
     #[error(transparent)]
     Data(#[from] hoyer_zoo::Error),
+    /// A network without its dead channels does not say what it said with them.
+    #[error("`{model}` without its dead channels answers {far} apart, need at most {most}")]
+    NotEqual { model: String, far: f32, most: f32 },
     /// A network and samples that do not belong together.
     #[error("model `{model}` takes {takes}, data set `{data}` has {has}")]
     DoesNotFit { model: String, takes: String, data: String, has: String },

@@ -11,6 +11,7 @@ pub mod report;
 pub mod result;
 pub mod samples;
 pub mod score;
+pub mod without_dead;
 
 pub use error::{Error, Result};
 pub use hoyer_graph as graph;

@@ -428,3 +428,21 @@ fn masks_are_cut_along() {
     let small = remove(&g, &found, &[channel]).unwrap().graph;
     assert_eq!(small.params[0].mask, Some(vec![true, true, true, false, false, true]));
 }
+
+#[test]
+fn what_looks_dead_is_found_on_either_side_of_a_channel() {
+    let mut net = Net::new();
+    let x = net.image(3, 4);
+    let x = net.conv("stem", x, 4);
+    let mut g = net.head(x);
+    let found = groups(&g).unwrap();
+    assert_eq!(dead(&g, &found), []);
+    silence(&mut g, &found, Channel { group: 0, index: 1 });
+    let head = g.param_named("head.weight").unwrap();
+    g.params[head.0].tensor.data_mut().iter_mut().skip(3).step_by(4).for_each(|w| *w = 0.0);
+    let channels = [1, 3].map(|index| Channel { group: 0, index });
+    assert_eq!(dead(&g, &found), channels);
+    let removed = remove(&g, &found, &channels).unwrap();
+    assert_eq!(removed.stayed, []);
+    assert!(furthest(&run(&g), &run(&removed.graph)) < 1e-6);
+}
