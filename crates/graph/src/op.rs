@@ -109,6 +109,10 @@ ops! {
     clip { Clip, ClipGradient }
     concat { Concat }
     conv { Conv, ConvInputGradient, ConvWeightGradient }
+    curve {
+        Sqrt, Exp, Log, Abs, Reciprocal, Erf, Gelu, HardSigmoid, HardSwish, Elu, Selu, Softplus,
+        CurveGradient
+    }
     dropout { Dropout }
     expand { Expand }
     gemm { Gemm }
@@ -118,6 +122,7 @@ ops! {
     matmul { MatMul }
     max_pool { MaxPool, MaxPoolGradient }
     pad { Pad, PadGradient }
+    power { Pow, PowBaseSlope, PowExponentSlope, PRelu }
     reduce_mean { ReduceMean, ReduceMeanGradient }
     reduce_sum { ReduceSum }
     relu { Relu, ReluGradient }
@@ -130,6 +135,7 @@ ops! {
     transpose { Transpose }
 }
 
+pub use curve::{Curve, GeluForm};
 pub use dropout::DropoutMask;
 pub use pad::PadMode;
 

@@ -11,6 +11,7 @@ pub mod batch_norm;
 pub mod broadcast;
 pub mod conv;
 pub mod elementwise;
+pub mod erf;
 pub mod exponential;
 pub mod gemm;
 pub mod isa;

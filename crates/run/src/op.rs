@@ -7,6 +7,7 @@ mod batch_normalization;
 mod clip;
 mod concat;
 mod conv;
+mod curve;
 mod dropout;
 mod elementwise;
 mod gemm;
@@ -25,7 +26,10 @@ use hoyer_kernels::exponential::{sigmoid, tanh};
 
 /// Makes a node ready to run.
 pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
-    let fast = product(site).or_else(|| per_element(site)).or_else(|| per_channel(site));
+    let fast = product(site)
+        .or_else(|| per_element(site))
+        .or_else(|| per_channel(site))
+        .or_else(|| curve::kernel(site.op()));
     fast.unwrap_or_else(|| reference::kernel(site))
 }
 
@@ -45,6 +49,8 @@ fn product(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
 fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     match site.op() {
         Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) => arithmetic::kernel(site),
+        Op::Pow(_) | Op::PowBaseSlope(_) | Op::PowExponentSlope(_) => arithmetic::kernel(site),
+        Op::PRelu(_) => arithmetic::kernel(site),
         Op::Neg(_) => elementwise::unary(|x| -x),
         Op::Relu(_) => elementwise::unary(|x| x.max(0.0)),
         Op::ReluGradient(_) => elementwise::gradient(|dy, y| if y > 0.0 { dy } else { 0.0 }),
@@ -103,10 +109,12 @@ fn per_channel(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
 pub(crate) fn in_place(op: &Op) -> &'static [usize] {
     match op {
         Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) => &[0, 1],
+        Op::Pow(_) | Op::PowBaseSlope(_) | Op::PowExponentSlope(_) | Op::PRelu(_) => &[0, 1],
         Op::Neg(_) | Op::Relu(_) | Op::LeakyRelu(_) | Op::Clip(_) => &[0],
         Op::ReluGradient(_) | Op::LeakyReluGradient(_) | Op::ClipGradient(_) => &[0],
         Op::Sigmoid(_) | Op::SigmoidGradient(_) | Op::Tanh(_) | Op::TanhGradient(_) => &[0],
-        Op::Dropout(_) => &[0],
+        Op::Dropout(_) | Op::CurveGradient(_) => &[0],
+        op if curve::of(op).is_some() => &[0],
         Op::BatchNormalization(op) if !op.training => &[0],
         Op::BatchNormalizationGradient(_) | Op::BatchNormalizationInferenceGradient(_) => &[0],
         _ => &[],

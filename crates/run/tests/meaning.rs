@@ -147,6 +147,62 @@ fn activations_compute_their_meaning() {
 }
 
 #[test]
+fn curves_compute_their_meaning() {
+    for shape in [t([3]), t([1]), t([3, 7, 11]), t([5, 4001])] {
+        let on = from_ref(&shape);
+        op(Exp, on);
+        op(Abs, on);
+        op(Reciprocal, on);
+        op(Erf, on);
+        op(Gelu { approximate: GeluForm::None }, on);
+        op(Gelu { approximate: GeluForm::Tanh }, on);
+        op(HardSigmoid { alpha: 0.3, beta: 0.45 }, on);
+        op(HardSwish, on);
+        op(Elu { alpha: 0.7 }, on);
+        op(Selu { alpha: 1.67, gamma: 1.05 }, on);
+        op(Softplus, on);
+    }
+    for shape in [t([3, 5]), t([5]), t([3, 1])] {
+        op(PRelu, &[t([3, 5]), shape]);
+    }
+}
+
+/// Runs an op with its gradients where all inputs are positive.
+fn op_of_positive(op: impl Into<Op>, shapes: &[&[usize]]) {
+    let mut numbers = Numbers(7);
+    let mut g = Graph::new("op");
+    let mut wrt = Vec::new();
+    for (i, shape) in shapes.iter().enumerate() {
+        let mut tensor = numbers.tensor(shape);
+        tensor.data_mut().iter_mut().for_each(|x| *x = x.abs() + 0.25);
+        wrt.push(g.param(&format!("x{i}"), Role::Weight, tensor).unwrap());
+    }
+    let y = g.add("op", op, &wrt).unwrap();
+    let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[y]).unwrap();
+    let gradients = gradient(&mut g, loss, &wrt).unwrap();
+    let wanted: Vec<ValueId> = gradients.into_iter().chain([y]).collect();
+    compare_threads(&g, &[], &wanted);
+}
+
+#[test]
+fn roots_logarithms_and_powers_compute_their_meaning() {
+    op_of_positive(Sqrt, &[&[70, 300]]);
+    op_of_positive(Log, &[&[70, 300]]);
+    op_of_positive(Pow, &[&[7, 3], &[7, 3]]);
+    op_of_positive(Pow, &[&[7, 1], &[2, 1, 3]]);
+    for exponent in [2.0, 0.5, 3.0] {
+        let mut g = Graph::new("power");
+        let x = g.param("x", Role::Weight, Numbers(3).tensor(&[7, 3])).unwrap();
+        let square = g.add("square", Mul, &[x, x]).unwrap();
+        let exponent = g.param("b", Role::Constant, Tensor::full(&[], exponent)).unwrap();
+        let y = g.add("power", Pow, &[square, exponent]).unwrap();
+        let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[y]).unwrap();
+        let dx = gradient(&mut g, loss, &[x]).unwrap()[0];
+        compare_threads(&g, &[], &[dx, y]);
+    }
+}
+
+#[test]
 fn moves_compute_their_meaning() {
     let slice = |starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]| {
         let [starts, ends, axes, steps] = [starts, ends, axes, steps].map(<[i64]>::to_vec);

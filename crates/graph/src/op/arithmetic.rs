@@ -36,7 +36,8 @@ pub struct Div;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Neg;
 
-fn infer_broadcast(op: &'static str, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
+/// The rule of an element-wise op over two f32 inputs that broadcast.
+pub(crate) fn infer_broadcast(op: &'static str, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
     expect_inputs(op, inputs, 2..=2, "2")?;
     expect_f32(op, "the first input", &inputs[0])?;
     expect_f32(op, "the second input", &inputs[1])?;
@@ -45,7 +46,12 @@ fn infer_broadcast(op: &'static str, inputs: &[Type]) -> Result<Vec<Type>, Misma
     Ok(vec![Type::f32(a.broadcast(b).ok_or_else(fitting)?)])
 }
 
-fn broadcast_map(inputs: &[&Array], shape: &[usize], f: impl Fn(f64, f64) -> f64) -> Vec<Array> {
+/// `f` of every pair of elements of two inputs that broadcast to `shape`.
+pub(crate) fn broadcast_map(
+    inputs: &[&Array],
+    shape: &[usize],
+    f: impl Fn(f64, f64) -> f64,
+) -> Vec<Array> {
     let (a, b) = (inputs[0], inputs[1]);
     let (sa, sb) = (broadcast_strides(&a.shape, shape), broadcast_strides(&b.shape, shape));
     let mut data = Vec::new();

@@ -21,7 +21,11 @@ impl Kernel for Arithmetic {
             Op::Add(_) => self.map(call, |a, b| a + b),
             Op::Sub(_) => self.map(call, |a, b| a - b),
             Op::Mul(_) => self.map(call, |a, b| a * b),
-            _ => self.map(call, |a, b| a / b),
+            Op::Div(_) => self.map(call, |a, b| a / b),
+            Op::PRelu(_) => self.map(call, |x, slope| if x > 0.0 { x } else { slope * x }),
+            Op::PowBaseSlope(_) => self.map(call, base_slope),
+            Op::PowExponentSlope(_) => self.map(call, exponent_slope),
+            _ => self.map(call, power),
         }
     }
 }
@@ -30,4 +34,23 @@ impl Arithmetic {
     fn map(&self, call: &mut Call<'_, '_>, f: impl Fn(f32, f32) -> f32 + Sync) {
         self.operands.run(call.pool, (call.input(0), call.input(1)), call.outputs[0], f);
     }
+}
+
+/// `aᵇ`; the squares and roots that networks are full of take a short way.
+fn power(a: f32, b: f32) -> f32 {
+    if b == 2.0 {
+        a * a
+    } else if b == 0.5 && a >= 0.0 {
+        a.sqrt()
+    } else {
+        a.powf(b)
+    }
+}
+
+fn base_slope(a: f32, b: f32) -> f32 {
+    if b == 0.0 { 0.0 } else { b * power(a, b - 1.0) }
+}
+
+fn exponent_slope(a: f32, b: f32) -> f32 {
+    if a == 0.0 && b >= 0.0 { 0.0 } else { power(a, b) * a.ln() }
 }
