@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub(super) param: ParamId,
     pub(super) axis: usize,
     pub(super) units: Vec<usize>,
+    /// How many readers of the parameter know of them.
+    ties: usize,
 }
 
 /// The state of the walk, and its result.
@@ -48,6 +50,7 @@ impl<'g> Flow<'g> {
         for output in &graph.outputs {
             flow.freeze(*output, "they are an output of the network");
         }
+        flow.freeze_read_elsewhere();
         Ok(flow)
     }
 
@@ -64,6 +67,19 @@ impl<'g> Flow<'g> {
             Coupling::Opaque => self.opaque(node),
         }
         Ok(())
+    }
+
+    /// A parameter that is also read where nothing is known of its channels cannot be cut.
+    fn freeze_read_elsewhere(&mut self) {
+        let readers = self.graph.readers();
+        for part in &self.parts {
+            let value = self.graph.value_of(part.param);
+            let outside = self.graph.outputs.iter().filter(|output| **output == value).count();
+            if part.ties < readers[value.0].len() + outside {
+                let name = &self.graph.param_at(part.param).name;
+                self.units.freeze(&part.units, &format!("`{name}` is also read as a whole"));
+            }
+        }
     }
 
     fn kinds(&self, node: &Node) -> Vec<crate::Type> {
@@ -107,10 +123,13 @@ impl<'g> Flow<'g> {
             self.units.freeze(units, &format!("{because} repeats them"));
             self.freeze_in_place(id, &format!("{because} repeats them"));
         } else if let Some(param) = self.graph.param_of(id) {
-            let known = self.parts.iter().find(|part| part.param == param && part.axis == axis);
-            match known.cloned() {
-                Some(part) => self.units.join_pairs(&part.units, units, &because),
-                None => self.parts.push(Part { param, axis, units: units.to_vec() }),
+            let known = self.parts.iter_mut().find(|part| part.param == param && part.axis == axis);
+            match known {
+                Some(part) => {
+                    part.ties += 1;
+                    self.units.join_pairs(&part.units, units, &because);
+                }
+                None => self.parts.push(Part { param, axis, units: units.to_vec(), ties: 1 }),
             }
         } else if let Some(channels) = self.channels[id.0].clone().filter(|c| c.axis == axis) {
             self.units.join_pairs(&channels.units, units, &because);
@@ -124,6 +143,9 @@ impl<'g> Flow<'g> {
         for output in &node.outputs {
             if self.size(*output, channels.axis) == Some(channels.units.len()) {
                 self.channels[output.0] = Some(channels.clone());
+            } else {
+                let why = format!("{} `{}` counts them", node.op.name(), node.name);
+                self.units.freeze(&channels.units, &why);
             }
         }
     }

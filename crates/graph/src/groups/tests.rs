@@ -446,3 +446,16 @@ fn what_looks_dead_is_found_on_either_side_of_a_channel() {
     assert_eq!(removed.stayed, []);
     assert!(furthest(&run(&g), &run(&removed.graph)) < 1e-6);
 }
+
+#[test]
+fn weights_that_also_read_the_image_stay_whole() {
+    let mut net = Net::new();
+    let image = net.image(6, 4);
+    let w = net.param("shared.weight", Role::Weight, &[6, 6, 1, 1]);
+    let one = Conv::new(Window::square(1, 1, 0));
+    let y = net.add("one", one.clone(), &[image, w]);
+    let y = net.add("two", one, &[y, w]);
+    let g = net.head(y);
+    assert!(text(&g).contains("stays: `shared.weight` is also read as a whole"), "{}", text(&g));
+    assert_eq!(check(&g), 0);
+}
