@@ -136,6 +136,43 @@ for mode, name in (("reflect", "reflect"), ("edge", "replicate")):
     case("Pad", {"pads": [0, 0, 1, 2, 0, 0, 2, 1], "mode": mode, "value": 0.0}, [draw(1, 2, 3, 4)],
          lambda x: F.pad(x, (2, 1, 1, 2), mode=name))
 
+case("Gelu", {"approximate": "none"}, [draw(3, 5)], F.gelu)
+case("Gelu", {"approximate": "tanh"}, [draw(3, 5)], lambda x: F.gelu(x, approximate="tanh"))
+case("HardSwish", None, [draw(3, 40, low=-80, high=80)], F.hardswish)
+case("Elu", {"alpha": 0.75}, [draw(3, 5)], lambda x: F.elu(x, 0.75))
+case("Softplus", None, [draw(3, 5)], F.softplus)
+case("Erf", None, [draw(3, 5)], torch.erf)
+case("Abs", None, [draw(3, 5)], torch.abs)
+case("PRelu", None, [draw(2, 3, 2), draw(3, 1)], lambda x, slope: F.prelu(x, slope.flatten()))
+case("Pow", None, [draw(3, 5, low=1), draw(5)], torch.pow)
+
+# An exact epsilon; PyTorch's scales of a layer have its shape, those of groups and instances one number a channel.
+EPSILON = 2**-10
+for axis, shape in ((-1, [4]), (1, [3, 4])):
+    case("LayerNormalization", {"axis": axis, "epsilon": EPSILON}, [draw(2, 3, 4), draw(*shape), draw(*shape)],
+         lambda x, scale, bias: F.layer_norm(x, shape, scale, bias, EPSILON))
+case("InstanceNormalization", {"epsilon": EPSILON}, [draw(2, 3, 3, 4), draw(3), draw(3)],
+     lambda x, scale, bias: F.instance_norm(x, None, None, scale, bias, True, 0.1, EPSILON))
+for groups in (1, 2, 4):
+    case("GroupNormalization", {"num_groups": groups, "epsilon": EPSILON}, [draw(2, 4, 3, 2), draw(4), draw(4)],
+         lambda x, scale, bias: F.group_norm(x, groups, scale, bias, EPSILON))
+
+
+def conv_transpose(x, outputs, kernel, stride=1, pad=0, dilation=1, group=1, output_padding=0):
+    f = {1: F.conv_transpose1d, 2: F.conv_transpose2d}[len(kernel)]
+    inputs = [x, draw(x.shape[1], outputs // group, *kernel), draw(outputs)]
+    attributes = {
+        **window(kernel, stride, pad, dilation), "group": group, "output_padding": [output_padding] * len(kernel)
+    }
+    case("ConvTranspose", attributes, inputs,
+         lambda x, w, b: f(x, w, b, stride, pad, output_padding, group, dilation))
+
+
+conv_transpose(draw(2, 3, 4, 3), 2, [3, 3], pad=1)
+conv_transpose(draw(1, 2, 3, 4), 3, [2, 2], stride=2)
+conv_transpose(draw(1, 4, 3, 2), 6, [3, 2], stride=2, pad=1, group=2, output_padding=1)
+conv_transpose(draw(1, 2, 5), 3, [3], stride=3, pad=2, dilation=2, output_padding=2)
+
 head = json.dumps({"torch": torch.__version__, "seed": 20240229})
 lines = ",\n".join(json.dumps(c) for c in CASES)
 path = pathlib.Path(__file__).with_name("ops.json")

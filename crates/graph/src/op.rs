@@ -109,6 +109,7 @@ ops! {
     clip { Clip, ClipGradient }
     concat { Concat }
     conv { Conv, ConvInputGradient, ConvWeightGradient }
+    conv_transpose { ConvTranspose }
     curve {
         Sqrt, Exp, Log, Abs, Reciprocal, Erf, Gelu, HardSigmoid, HardSwish, Elu, Selu, Softplus,
         CurveGradient
@@ -121,6 +122,10 @@ ops! {
     leaky_relu { LeakyRelu, LeakyReluGradient }
     matmul { MatMul }
     max_pool { MaxPool, MaxPoolGradient }
+    normalization {
+        LayerNormalization, InstanceNormalization, GroupNormalization, Standardize,
+        StandardizeGradient
+    }
     pad { Pad, PadGradient }
     power { Pow, PowBaseSlope, PowExponentSlope, PRelu }
     reduce_mean { ReduceMean, ReduceMeanGradient }
@@ -131,6 +136,7 @@ ops! {
     slice { Slice, SliceGradient }
     softmax { Softmax, SoftmaxGradient, LogSoftmax, LogSoftmaxGradient }
     softmax_cross_entropy { SoftmaxCrossEntropyLoss, SoftmaxCrossEntropyLossGradient }
+    squeeze { Squeeze, Unsqueeze }
     tanh { Tanh, TanhGradient }
     transpose { Transpose }
 }

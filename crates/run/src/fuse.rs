@@ -36,6 +36,7 @@ pub(crate) fn shown(graph: &Graph, mut value: ValueId) -> ValueId {
 pub(crate) fn is_view(op: &Op) -> bool {
     match op {
         Op::Identity(_) | Op::Reshape(_) | Op::Flatten(_) => true,
+        Op::Squeeze(_) | Op::Unsqueeze(_) => true,
         Op::Dropout(dropout) => !dropout.training,
         _ => false,
     }

@@ -13,6 +13,7 @@ mod elementwise;
 mod gemm;
 mod matmul;
 mod max_pool;
+mod normalization;
 mod places;
 mod reduce;
 mod reference;
@@ -29,7 +30,8 @@ pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
     let fast = product(site)
         .or_else(|| per_element(site))
         .or_else(|| per_channel(site))
-        .or_else(|| curve::kernel(site.op()));
+        .or_else(|| curve::kernel(site.op()))
+        .or_else(|| normalization::kernel(site));
     fast.unwrap_or_else(|| reference::kernel(site))
 }
 
@@ -37,6 +39,7 @@ pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
 fn product(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     match site.op() {
         Op::Conv(op) => conv::forward(op, site),
+        Op::ConvTranspose(op) => conv::transposed(op, site),
         Op::ConvInputGradient(op) => conv::input_gradient(&op.conv, site),
         Op::ConvWeightGradient(op) => conv::weight_gradient(&op.conv, site),
         Op::Gemm(op) => gemm::kernel(op, site),

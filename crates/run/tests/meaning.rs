@@ -246,6 +246,40 @@ fn convolutions_compute_their_meaning() {
 }
 
 #[test]
+fn transposed_convolutions_compute_their_meaning() {
+    let transposed = |window: Window, group: usize, output_padding: &[usize]| ConvTranspose {
+        window,
+        group,
+        output_padding: output_padding.to_vec(),
+    };
+    let (x, b) = (t([2, 4, 9, 8]), t([6]));
+    let w = t([4, 6, 3, 3]);
+    op(transposed(Window::square(3, 2, 1), 1, &[1, 0]), &[x.clone(), w.clone(), b.clone()]);
+    op(transposed(Window::square(3, 1, 1), 1, &[0, 0]), &[x.clone(), w]);
+    op(transposed(Window::square(2, 2, 0), 1, &[0, 0]), &[x.clone(), t([4, 6, 2, 2]), b.clone()]);
+    op(transposed(Window::square(3, 2, 1), 2, &[0, 0]), &[x, t([4, 3, 3, 3]), b]);
+    op(transposed(Window::new(&[3]), 1, &[0]), &[t([2, 3, 11]), t([3, 4, 3]), t([4])]);
+}
+
+#[test]
+fn normalizations_of_a_sample_compute_their_meaning() {
+    let epsilon = 0.01;
+    for axis in [1, 2, -1] {
+        let place = if axis < 0 { 2 } else { axis as usize };
+        let scale = || Type::f32(&[7, 37][place - 1..]);
+        let layer = LayerNormalization { axis, epsilon };
+        op(layer.clone(), &[t([3, 7, 37]), scale(), scale()]);
+        op(layer, &[t([3, 7, 37]), scale()]);
+        op(Standardize { axis, epsilon }, &[t([3, 7, 37])]);
+    }
+    op(LayerNormalization { axis: -1, epsilon }, &[t([400, 96]), t([96]), t([96])]);
+    for (shape, num_groups) in [(t([2, 6, 9, 8]), 3), (t([3, 6, 5]), 1), (t([2, 6, 70, 50]), 2)] {
+        op(InstanceNormalization { epsilon }, &[shape.clone(), t([6]), t([6])]);
+        op(GroupNormalization { num_groups, epsilon }, &[shape, t([6]), t([6])]);
+    }
+}
+
+#[test]
 fn pools_compute_their_meaning() {
     op(MaxPool::new(Window { strides: vec![2, 2], ..Window::new(&[2, 2]) }), &[t([2, 3, 8, 10])]);
     op(MaxPool::new(Window { strides: vec![2, 2], ..Window::new(&[2, 2]) }), &[t([2, 3, 7, 5])]);
@@ -345,6 +379,8 @@ fn sums_and_shapes_compute_their_meaning() {
     op(ReduceMean { axes: vec![], keepdims: false }, &[t([257, 131])]);
     op(GlobalAveragePool, &[t([9, 70, 8, 8])]);
     op(Flatten { axis: 1 }, &[t([3, 4, 5])]);
+    op(Squeeze { axes: vec![1] }, &[t([3, 1, 5])]);
+    op(Unsqueeze { axes: vec![0, -1] }, &[t([3, 5])]);
     op(Transpose { perm: vec![1, 0, 2] }, &[t([3, 4, 5])]);
     op(Dropout { ratio: 0.3, seed: 9, training: true }, &[t([3, 40])]);
 }

@@ -1,7 +1,7 @@
 //! Convolutions over one or two spatial axes, and their gradients.
 
 use crate::kernel::{Call, Kernel, Site};
-use hoyer_graph::Conv;
+use hoyer_graph::{Conv, ConvTranspose};
 use hoyer_kernels::conv::{self, Geometry, Layer};
 use hoyer_kernels::gemm::Activation;
 
@@ -13,6 +13,12 @@ struct Forward {
 struct InputGradient(conv::InputGradient);
 
 struct WeightGradient(conv::WeightGradient);
+
+struct Transposed {
+    product: InputGradient,
+    /// Elements of a channel of the output.
+    space: usize,
+}
 
 pub(crate) fn forward(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.inputs[0], &site.outputs[0])?;
@@ -27,6 +33,14 @@ pub(crate) fn input_gradient(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kerne
 pub(crate) fn weight_gradient(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.inputs[1], &site.inputs[0])?;
     Some(Box::new(WeightGradient(conv::WeightGradient::new(g))))
+}
+
+/// The convolution from the output back to the input, run backwards.
+pub(crate) fn transposed(op: &ConvTranspose, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    let conv = Conv { window: op.window.clone(), group: op.group };
+    let g = geometry(&conv, &site.outputs[0], &site.inputs[0])?;
+    let space = site.outputs[0][2..].iter().product();
+    Some(Box::new(Transposed { product: InputGradient(conv::InputGradient::new(g)), space }))
 }
 
 /// The convolution's numbers, one spatial axis seen as two; `None` for three and more, or empty ones.
@@ -78,6 +92,22 @@ impl Kernel for InputGradient {
         let (dy, w) = (call.input(0), call.input(1));
         let scratch = &mut call.scratch[..self.0.scratch_len(call.pool.threads())];
         self.0.run(call.pool, dy, w, call.outputs[0], scratch);
+    }
+}
+
+impl Kernel for Transposed {
+    fn scratch_len(&self, threads: usize) -> usize {
+        self.product.scratch_len(threads)
+    }
+
+    fn run(&self, call: &mut Call<'_, '_>) {
+        self.product.run(call);
+        if call.inputs.len() == 3 {
+            let bias = call.input(2).iter().cycle();
+            for (y, bias) in call.outputs[0].chunks_exact_mut(self.space).zip(bias) {
+                y.iter_mut().for_each(|y| *y += bias);
+            }
+        }
     }
 }
 
