@@ -136,6 +136,7 @@ ops! {
     slice { Slice, SliceGradient }
     softmax { Softmax, SoftmaxGradient, LogSoftmax, LogSoftmaxGradient }
     softmax_cross_entropy { SoftmaxCrossEntropyLoss, SoftmaxCrossEntropyLossGradient }
+    split { Split }
     squeeze { Squeeze, Unsqueeze }
     tanh { Tanh, TanhGradient }
     transpose { Transpose }

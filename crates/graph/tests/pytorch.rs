@@ -86,8 +86,16 @@ fn skipped_by_pytorch(case: &Case, input: usize) -> bool {
 #[test]
 fn the_file_covers_the_ops_whose_details_differ_between_frameworks() {
     let cases = golden().cases;
-    for name in ["Conv", "MaxPool", "AveragePool", "BatchNormalization", "Softmax", "LogSoftmax", "ConvTranspose",
-        "GroupNormalization"] {
+    for name in [
+        "Conv",
+        "MaxPool",
+        "AveragePool",
+        "BatchNormalization",
+        "Softmax",
+        "LogSoftmax",
+        "ConvTranspose",
+        "GroupNormalization",
+    ] {
         assert!(cases.iter().filter(|case| case.op.name() == name).count() >= 3, "{name}");
     }
 }

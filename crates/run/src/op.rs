@@ -19,6 +19,7 @@ mod reduce;
 mod reference;
 mod softmax;
 mod softmax_cross_entropy;
+mod split;
 mod window;
 
 use crate::kernel::{Kernel, Site};
@@ -77,6 +78,7 @@ fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::Pad(op) => places::pad(op, site),
         Op::Slice(op) => places::slice(op, site),
         Op::SliceGradient(op) => places::slice_gradient(&op.slice, site),
+        Op::Split(op) => split::kernel(op, site),
         Op::Transpose(op) => places::transpose(op, site),
         _ => None,
     }

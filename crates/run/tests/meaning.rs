@@ -229,6 +229,20 @@ fn moves_compute_their_meaning() {
 }
 
 #[test]
+fn splits_compute_their_meaning() {
+    for (axis, sizes) in [(1, vec![2, 0, 3]), (-1, vec![70, 1]), (0, vec![2])] {
+        let mut g = Graph::new("split");
+        let x = g.param("x", Role::Weight, Numbers(3).tensor(&[2, 5, 71])).unwrap();
+        let parts = g.add_all("split", Split { axis, sizes }, &[x]).unwrap();
+        let square = g.add("square", Mul, &[parts[0], parts[0]]).unwrap();
+        let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[square]).unwrap();
+        let dx = gradient(&mut g, loss, &[x]).unwrap()[0];
+        let wanted: Vec<ValueId> = parts.into_iter().chain([dx]).collect();
+        compare_threads(&g, &[], &wanted);
+    }
+}
+
+#[test]
 fn products_compute_their_meaning() {
     op(Gemm::linear(), &[t([9, 33]), t([7, 33]), t([7])]);
     op(Gemm::transposed(true, false), &[t([33, 9]), t([33, 7])]);
