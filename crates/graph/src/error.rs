@@ -41,6 +41,12 @@ pub enum Error {
     /// The bytes of a `.hoyer` file are not what they should be.
     #[error("not a usable .hoyer file: {what}")]
     Container { what: String },
+    /// The bytes of an ONNX file are not what they should be.
+    #[error("not a usable ONNX file: {what}")]
+    Onnx { what: String },
+    /// A node of an ONNX file that cannot be run as it is meant.
+    #[error("node `{node}`: {op} of opset {opset} {why}")]
+    OnnxNode { node: String, op: String, opset: i64, why: String },
     /// A graph breaks an invariant; see `container::validate`.
     #[error("graph `{graph}` is malformed: {what}")]
     Invalid { graph: String, what: String },

@@ -6,6 +6,7 @@
 //! - [`gradient`] appends backward nodes to the same graph; [`check`] proves the rules right.
 //! - [`groups`] finds the channels that must live or die together, and takes dead ones out.
 //! - [`container`] keeps a graph and its metadata in a checked `.hoyer` file.
+//! - [`onnx`] reads ONNX files.
 //! - [`evaluate`] says what a graph means, slowly and plainly; [`cost`] counts what it stores and multiplies.
 //!
 //! Not here: running fast (`hoyer-run`), learning (`hoyer-learn`), model families and data (`hoyer-zoo`).
@@ -21,6 +22,7 @@ mod gradient;
 mod graph;
 pub mod groups;
 pub mod loss;
+pub mod onnx;
 mod op;
 mod shape;
 mod tensor;

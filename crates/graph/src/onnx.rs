@@ -1,0 +1,34 @@
+//! ONNX files: networks that others made.
+//!
+//! [`load`] and [`import`] read opsets 7 to 22. Weights become parameters whose [`Role`](crate::Role) follows from
+//! what reads them; integers that come from shapes are computed while reading; old forms of ops become today's.
+//!
+//! What cannot be read without changing what a network computes is an error that names node, op and opset.
+//! Adding an op: a function in `onnx/op/` and a row in `onnx/op_table.rs`.
+//!
+//! Invariants: no bytes panic; what is read is a sound graph ([`validate`](crate::container::validate)).
+//! Not here: what the ops mean (`op`); writing ONNX files.
+
+mod context;
+mod external;
+mod fold;
+mod import;
+mod known;
+pub mod messages;
+mod op;
+mod op_table;
+mod sort;
+mod stored;
+
+#[cfg(test)]
+mod tests;
+
+pub use import::{Batch, import, load};
+
+use crate::{Error, Result};
+use external::External;
+
+/// Says what is wrong with a file.
+pub(crate) fn unusable<T>(what: String) -> Result<T> {
+    Err(Error::Onnx { what })
+}

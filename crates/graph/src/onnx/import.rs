@@ -1,0 +1,230 @@
+//! From the bytes of an ONNX file to a graph.
+//!
+//! Not here: single ops (`op`), what is computed while reading (`fold`).
+
+use super::context::{Context, Thing};
+use super::known::Known;
+use super::messages::{
+    DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type,
+};
+use super::stored::MAX_RANK;
+use super::{External, fold, op_table, sort, stored, unusable};
+use crate::container::validate;
+use crate::graph::{Graph, Role, Type, ValueId};
+use crate::shape::{Dim, Shape};
+use crate::tensor::DType;
+use crate::{Error, Result};
+use prost::Message;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// What a first dimension of 1 means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Batch {
+    /// What the file says.
+    #[default]
+    AsStored,
+    /// A network that was exported for one sample takes any number of them.
+    Symbolic,
+}
+
+/// The symbol of the first dimension, whatever the file calls it.
+const BATCH: &str = "batch";
+
+/// Reads an ONNX file, and weights that lie beside it.
+///
+/// # Errors
+/// - [`Error::Read`] if the file cannot be read
+/// - [`Error::File`] around what is wrong with it, see [`import`]
+pub fn load(path: &Path, batch: Batch) -> Result<Graph> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    import(&bytes, Some(folder.unwrap_or(Path::new("."))), batch)
+        .map_err(|source| Error::File { path: path.into(), source: Box::new(source) })
+}
+
+/// The network in the bytes of an ONNX file; weights outside of it are looked for in `folder` only.
+///
+/// The first dimension of an input becomes `batch` if the file gives it a name, or nothing; other unknown
+/// dimensions are called after the input and the axis. Half and double precision become single.
+///
+/// # Errors
+/// - [`Error::Onnx`] if the bytes are no whole, consistent ONNX file of opset 7 to 22
+/// - [`Error::OnnxNode`] if a node cannot be run as it is meant
+/// - [`Error::Node`] if an op refuses its inputs
+///
+/// # Example
+/// ```
+/// use hoyer_graph::onnx::{Batch, import};
+/// let error = import(b"\xff not a model", None, Batch::AsStored).unwrap_err();
+/// assert!(error.to_string().starts_with("not a usable ONNX file"));
+/// ```
+pub fn import(bytes: &[u8], folder: Option<&Path>, batch: Batch) -> Result<Graph> {
+    let model = ModelProto::decode(bytes)
+        .or_else(|error| unusable(format!("it is damaged or none at all ({error})")))?;
+    let opset = opset(&model)?;
+    let Some(proto) = &model.graph else { return unusable("there is no graph in it".into()) };
+    let mut graph = Graph::new(proto.name.as_deref().unwrap_or_default());
+    let external = External(folder);
+    let mut names = HashMap::new();
+    for tensor in &proto.initializer {
+        let name = tensor.name.clone().unwrap_or_default();
+        if names.insert(name.clone(), Thing::Known(stored::read(tensor, &external)?)).is_some() {
+            return unusable(format!("there are two tensors named `{name}`"));
+        }
+    }
+    add_inputs(&mut graph, &mut names, proto, batch)?;
+    for at in sort::order(&proto.node)? {
+        add_node(&mut graph, &mut names, (&proto.node[at], opset), &external)?;
+    }
+    add_outputs(&mut graph, &mut names, proto)?;
+    validate(&graph)?;
+    Ok(graph)
+}
+
+fn opset(model: &ModelProto) -> Result<i64> {
+    let ours = |domain: Option<&str>| matches!(domain, None | Some("" | "ai.onnx"));
+    let found = model.opset_import.iter().find(|set| ours(set.domain.as_deref()));
+    match found.and_then(|set| set.version) {
+        Some(opset @ 7..=22) => Ok(opset),
+        Some(opset) => unusable(format!("it has opset {opset}, need 7 to 22")),
+        None => unusable("it does not say its opset".into()),
+    }
+}
+
+fn add_inputs(
+    graph: &mut Graph,
+    names: &mut HashMap<String, Thing>,
+    proto: &GraphProto,
+    batch: Batch,
+) -> Result<()> {
+    // Old files list their weights as inputs too.
+    let given =
+        |info: &&ValueInfoProto| !names.contains_key(info.name.as_deref().unwrap_or_default());
+    let given: Vec<&ValueInfoProto> = proto.input.iter().filter(given).collect();
+    for info in given {
+        let name = info.name.as_deref().unwrap_or_default();
+        let kind = kind_of(name, info, batch)?;
+        let id = graph.input(name, kind);
+        if names.insert(name.to_owned(), Thing::Value(id)).is_some() {
+            return unusable(format!("there are two inputs named `{name}`"));
+        }
+    }
+    Ok(())
+}
+
+fn kind_of(name: &str, info: &ValueInfoProto, batch: Batch) -> Result<Type> {
+    let Some(tensor) = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()) else {
+        return unusable(format!("input `{name}` is no tensor"));
+    };
+    let dtype = match tensor.elem_type.unwrap_or_default() {
+        data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE => {
+            DType::F32
+        }
+        data_type::INT64 | data_type::INT32 => DType::I64,
+        other => {
+            return unusable(format!("input `{name}` has element type {other}, which is not read"));
+        }
+    };
+    let Some(shape) = &tensor.shape else {
+        return unusable(format!("input `{name}` does not say its shape"));
+    };
+    if shape.dim.len() > MAX_RANK {
+        return unusable(format!("input `{name}` has {} dimensions", shape.dim.len()));
+    }
+    let dims = shape.dim.iter().enumerate().map(|(axis, dim)| dim_of(name, axis, dim, batch));
+    Ok(Type { dtype, shape: Shape(dims.collect::<Result<_>>()?) })
+}
+
+fn dim_of(name: &str, axis: usize, dim: &DimensionProto, batch: Batch) -> Result<Dim> {
+    match &dim.value {
+        Some(DimensionValue::DimValue(1)) if axis == 0 && batch == Batch::Symbolic => {
+            Ok(Dim::symbol(BATCH))
+        }
+        Some(DimensionValue::DimValue(-1)) | None if axis > 0 => {
+            Ok(Dim::symbol(&symbol(&format!("{name}_{axis}"))))
+        }
+        Some(DimensionValue::DimParam(param)) if axis > 0 => Ok(Dim::symbol(&symbol(param))),
+        Some(DimensionValue::DimValue(-1) | DimensionValue::DimParam(_)) | None => {
+            Ok(Dim::symbol(BATCH))
+        }
+        Some(DimensionValue::DimValue(size)) => match usize::try_from(*size) {
+            Ok(size) => Ok(Dim::from(size)),
+            Err(_) => unusable(format!("input `{name}` has a dimension of {size}")),
+        },
+    }
+}
+
+/// A name as it may stand in a dimension.
+fn symbol(name: &str) -> String {
+    let fit = |c: char| if c.is_alphanumeric() || c == '_' || c == '.' { c } else { '_' };
+    let fitted: String = name.chars().take(64).map(fit).collect();
+    match fitted.chars().next() {
+        Some(first) if first.is_alphabetic() || first == '_' => fitted,
+        _ => format!("_{fitted}"),
+    }
+}
+
+fn add_node(
+    graph: &mut Graph,
+    names: &mut HashMap<String, Thing>,
+    (node, opset): (&NodeProto, i64),
+    external: &External<'_>,
+) -> Result<()> {
+    let first = node.output.first().map_or("", String::as_str);
+    let name = node.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(first);
+    let before = graph.nodes.len();
+    let mut cx = Context::new(graph, names, node, (name, opset));
+    if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
+        let domain = node.domain.as_deref().unwrap_or_default();
+        return cx.refuse(format!("of domain `{domain}` is not supported"));
+    }
+    let thing = match fold::fold(&mut cx, external)? {
+        Some(known) => Thing::Known(known),
+        None => match op_table::reader(cx.op()) {
+            Some(reader) => Thing::Value(reader(&mut cx)?),
+            None => return cx.refuse("is not supported"),
+        },
+    };
+    cx.finish()?;
+    // The name others know the value by is that of the output; the node's own is for messages.
+    if let Thing::Value(id) = thing
+        && graph.nodes.len() > before
+        && graph.nodes[before..].iter().any(|node| node.outputs.contains(&id))
+    {
+        graph.values[id.0].name = first.to_owned();
+    }
+    if !first.is_empty() && names.insert(first.to_owned(), thing).is_some() {
+        return unusable(format!("two things are named `{first}`"));
+    }
+    Ok(())
+}
+
+fn add_outputs(
+    graph: &mut Graph,
+    names: &mut HashMap<String, Thing>,
+    proto: &GraphProto,
+) -> Result<()> {
+    if proto.output.is_empty() {
+        return unusable("it has no output".into());
+    }
+    let mut seen = HashSet::new();
+    for info in &proto.output {
+        let name = info.name.as_deref().unwrap_or_default();
+        if !seen.insert(name) {
+            return unusable(format!("there are two outputs named `{name}`"));
+        }
+        let id: ValueId = match names.get(name) {
+            Some(Thing::Value(id)) => *id,
+            Some(Thing::Known(Known::Floats(tensor))) => {
+                graph.param(name, Role::Constant, tensor.clone())?
+            }
+            Some(Thing::Known(Known::Ints(_))) => {
+                return unusable(format!("output `{name}` is a shape, which is not supported"));
+            }
+            None => return unusable(format!("nothing gives the output `{name}`")),
+        };
+        graph.outputs.push(id);
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! What is known before a network runs: stored numbers, and integers that come from shapes.
+//!
+//! Not here: computing with them (`fold`), reading them from a file (`stored`).
+
+use crate::shape::Dim;
+use crate::tensor::Tensor;
+
+/// An integer: a number, or a dimension with a symbol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Number(i64),
+    Symbolic(Dim),
+}
+
+impl Extent {
+    /// The number, if no symbol is in it.
+    pub(crate) fn number(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Symbolic(_) => None,
+        }
+    }
+
+    /// The dimension, if it is not negative.
+    pub(crate) fn dim(&self) -> Option<Dim> {
+        match self {
+            Self::Number(number) => usize::try_from(*number).ok().map(Dim::from),
+            Self::Symbolic(dim) => Some(dim.clone()),
+        }
+    }
+}
+
+impl From<&Dim> for Extent {
+    fn from(dim: &Dim) -> Self {
+        match dim.fixed().map(i64::try_from) {
+            Some(Ok(number)) => Self::Number(number),
+            _ => Self::Symbolic(dim.clone()),
+        }
+    }
+}
+
+/// Integers with a shape; truth values are 0 and 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ints {
+    pub shape: Vec<usize>,
+    pub data: Vec<Extent>,
+}
+
+/// A value that is known before the network runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Known {
+    Floats(Tensor),
+    Ints(Ints),
+}

@@ -1,0 +1,9 @@
+//! How each op of an ONNX file becomes ours, old forms included.
+//!
+//! Not here: which function belongs to which op (`op_table`).
+
+pub(crate) mod convolution;
+pub(crate) mod elementwise;
+pub(crate) mod layout;
+pub(crate) mod product;
+pub(crate) mod reduction;

@@ -1,0 +1,176 @@
+//! Ops that move elements: reshapes, slices, pads.
+
+use crate::Result;
+use crate::graph::ValueId;
+use crate::onnx::context::Context;
+use crate::onnx::known::Extent;
+use crate::onnx::stored::MAX_RANK;
+use crate::op::{Concat, Expand, Flatten, Pad, PadMode, Slice, Transpose};
+use crate::shape::{Dim, Shape};
+
+pub(crate) fn concat(cx: &mut Context<'_>) -> Result<ValueId> {
+    let axis = cx.int("axis", 1)?;
+    let mut inputs = Vec::new();
+    for at in 0..cx.node.input.len() {
+        inputs.push(cx.value(at)?);
+    }
+    cx.add(Concat { axis }, &inputs)
+}
+
+pub(crate) fn flatten(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, axis) = (cx.value(0)?, cx.int("axis", 1)?);
+    cx.add(Flatten { axis }, &[x])
+}
+
+pub(crate) fn transpose(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let rank = cx.rank(x);
+    let listed = cx.ints("perm").unwrap_or_else(|| (0..rank as i64).rev().collect());
+    match listed.iter().map(|&axis| usize::try_from(axis)).collect() {
+        Ok(perm) => cx.add(Transpose { perm }, &[x]),
+        Err(_) => cx.refuse(format!("has perm {listed:?}")),
+    }
+}
+
+/// 0 copies the input's dimension, −1 is what is left, and dimensions with symbols stand for themselves.
+pub(crate) fn reshape(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let allow_zero = cx.flag("allowzero")?;
+    let Some(extents) = cx.known_extents(1)? else { return cx.refuse("has no shape") };
+    let (from, mut rest, mut dims) = (cx.shape(x), None, Vec::new());
+    for (i, extent) in extents.data.iter().enumerate().take(MAX_RANK) {
+        let dim = match extent {
+            Extent::Number(0) if !allow_zero => from.0.get(i).cloned(),
+            Extent::Number(-1) if rest.is_none() => {
+                rest = Some(i);
+                Some(Dim::from(1))
+            }
+            other => other.dim(),
+        };
+        match dim {
+            Some(dim) => dims.push(dim),
+            None => return cx.refuse(format!("has shape {:?} over {from}", extents.data)),
+        }
+    }
+    let (all, known) = (from.elements(), Shape(dims.clone()).elements());
+    let left = all.zip(known).and_then(|(all, known)| all.divided_by(&known));
+    match (rest, left) {
+        (Some(i), Some(left)) => dims[i] = left,
+        // A shape that was written for a batch of one, over a batch that was made symbolic.
+        (None, Some(left))
+            if dims.first().is_some_and(Dim::is_one)
+                && left.fixed().is_none()
+                && from.0.first() == Some(&left) =>
+        {
+            dims[0] = left;
+        }
+        (None, Some(left)) if left.is_one() => {}
+        _ => return cx.refuse(format!("has shape {:?} over {from}", extents.data)),
+    }
+    cx.reshape(x, dims)
+}
+
+/// Axes are an attribute up to opset 12, an input from 13 on.
+fn axes(cx: &mut Context<'_>) -> Result<Option<Vec<i64>>> {
+    let listed = cx.ints("axes");
+    if cx.opset < 13 { Ok(listed) } else { cx.known_ints(1) }
+}
+
+pub(crate) fn squeeze(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let shape = cx.shape(x);
+    let mut gone: Vec<bool> = shape.0.iter().map(Dim::is_one).collect();
+    if let Some(axes) = axes(cx)? {
+        gone.fill(false);
+        for axis in axes {
+            let axis = cx.place(axis, shape.rank())?;
+            if !shape.0[axis].is_one() {
+                return cx.refuse(format!("drops axis {axis} of {shape}"));
+            }
+            gone[axis] = true;
+        }
+    }
+    let left = shape.0.into_iter().zip(gone).filter(|(_, gone)| !gone);
+    let dims = left.map(|(dim, _)| dim).collect();
+    cx.reshape(x, dims)
+}
+
+pub(crate) fn unsqueeze(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let Some(axes) = axes(cx)? else { return cx.refuse("has no axes") };
+    let old = cx.shape(x).0;
+    let rank = old.len() + axes.len();
+    if rank > MAX_RANK {
+        return cx.refuse(format!("makes {rank} dimensions"));
+    }
+    let mut dims: Vec<Option<Dim>> = vec![None; rank];
+    for axis in axes {
+        let axis = cx.place(axis, rank)?;
+        if dims[axis].replace(Dim::from(1)).is_some() {
+            return cx.refuse(format!("adds axis {axis} twice"));
+        }
+    }
+    let mut old = old.into_iter();
+    let dims = dims.into_iter().filter_map(|dim| dim.or_else(|| old.next())).collect();
+    cx.reshape(x, dims)
+}
+
+pub(crate) fn expand(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let Some(extents) = cx.known_extents(1)? else { return cx.refuse("has no shape") };
+    let dims: Option<Vec<Dim>> = extents.data.iter().map(Extent::dim).collect();
+    match dims {
+        Some(dims) if dims.len() <= MAX_RANK => cx.add(Expand { shape: Shape(dims) }, &[x]),
+        _ => cx.refuse("has a negative shape"),
+    }
+}
+
+/// Places are attributes up to opset 9, inputs from 10 on.
+pub(crate) fn slice(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let (starts, ends, axes, steps) = if cx.opset < 10 {
+        (cx.ints("starts"), cx.ints("ends"), cx.ints("axes"), None)
+    } else {
+        (cx.known_ints(1)?, cx.known_ints(2)?, cx.known_ints(3)?, cx.known_ints(4)?)
+    };
+    let (Some(starts), Some(ends)) = (starts, ends) else {
+        return cx.refuse("does not say where it starts and ends");
+    };
+    let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
+    cx.add(Slice { starts, ends, axes, steps }, &[x])
+}
+
+/// Pads are attributes up to opset 10, inputs from 11 on; over some axes only from 18 on.
+pub(crate) fn pad(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let rank = cx.rank(x);
+    let mode = match cx.text("mode", "constant")?.as_str() {
+        "constant" => PadMode::Constant,
+        "reflect" => PadMode::Reflect,
+        "edge" => PadMode::Edge,
+        other => return cx.refuse(format!("with mode {other} is not supported")),
+    };
+    let (listed, value, axes) = if cx.opset < 11 {
+        (cx.ints("pads"), cx.float("value", 0.0)?, None)
+    } else {
+        let axes = if cx.input(3).is_some() { cx.known_ints(3)? } else { None };
+        (cx.known_ints(1)?, cx.known_float(2)?.unwrap_or(0.0), axes)
+    };
+    let axes = axes.unwrap_or_else(|| (0..rank as i64).collect());
+    let listed = listed.unwrap_or_default();
+    if listed.len() != 2 * axes.len() {
+        return cx.refuse(format!("has pads {listed:?}, need {} numbers", 2 * axes.len()));
+    }
+    let mut pads = vec![0; 2 * rank];
+    for (i, &axis) in axes.iter().enumerate() {
+        let axis = cx.place(axis, rank)?;
+        for (to, from) in [(axis, i), (axis + rank, i + axes.len())] {
+            match usize::try_from(listed[from]) {
+                Ok(pad) => pads[to] = pad,
+                Err(_) => return cx.refuse("with negative pads is not supported"),
+            }
+        }
+    }
+    cx.add(Pad { pads, mode, value }, &[x])
+}

@@ -1,0 +1,243 @@
+//! Files that are small, old, damaged or hostile.
+use super::*;
+use crate::check::Numbers;
+use crate::graph::{Graph, Role};
+use crate::op::Op;
+use messages::{
+    AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    attribute_type, data_type,
+};
+use prost::Message;
+
+fn node(op: &str, input: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: Some(op.to_owned()),
+        input: input.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    }
+}
+
+fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
+    node.attribute.push(AttributeProto {
+        name: Some(name.to_owned()),
+        i: Some(value),
+        r#type: Some(attribute_type::INT),
+        ..AttributeProto::default()
+    });
+    node
+}
+
+fn floats(name: &str, dims: &[i64], data: Vec<f32>) -> TensorProto {
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: dims.to_vec(),
+        data_type: Some(data_type::FLOAT),
+        float_data: data,
+        ..TensorProto::default()
+    }
+}
+
+fn ints(name: &str, data: Vec<i64>) -> TensorProto {
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: vec![data.len() as i64],
+        data_type: Some(data_type::INT64),
+        int64_data: data,
+        ..TensorProto::default()
+    }
+}
+
+/// A model over `x` of shape `[N, dims…]` whose output is `y`.
+fn model(
+    opset: i64,
+    dims: &[i64],
+    node: Vec<NodeProto>,
+    initializer: Vec<TensorProto>,
+) -> ModelProto {
+    let named = |value| DimensionProto { value: Some(value) };
+    let batch = named(DimensionValue::DimParam("N".into()));
+    let rest = dims.iter().map(|&dim| named(DimensionValue::DimValue(dim)));
+    let shape = TensorShapeProto { dim: std::iter::once(batch).chain(rest).collect() };
+    let tensor = TensorTypeProto { elem_type: Some(data_type::FLOAT), shape: Some(shape) };
+    let input = ValueInfoProto {
+        name: Some("x".into()),
+        r#type: Some(TypeProto { tensor_type: Some(tensor) }),
+    };
+    let output = ValueInfoProto { name: Some("y".into()), r#type: None };
+    let graph = GraphProto {
+        node,
+        initializer,
+        name: Some("net".into()),
+        input: vec![input],
+        output: vec![output],
+    };
+    let set = OperatorSetIdProto { domain: None, version: Some(opset) };
+    ModelProto { graph: Some(Box::new(graph)), opset_import: vec![set], ..ModelProto::default() }
+}
+
+fn read(model: &ModelProto) -> crate::Result<Graph> {
+    import(&model.encode_to_vec(), None, Batch::AsStored)
+}
+
+fn refusal(model: &ModelProto) -> String {
+    read(model).unwrap_err().to_string()
+}
+
+/// Two layers with everything that shapes need between them, its nodes in no order.
+fn network() -> ModelProto {
+    let numbers = |seed, dims: &[usize]| Numbers(seed).tensor(dims).data().to_vec();
+    let nodes = vec![
+        node("Reshape", &["r", "target"], "flat"),
+        with_int(node("Gather", &["shape", "zero"], "n"), "axis", 0),
+        node("Relu", &["c"], "r"),
+        with_int(node("Unsqueeze", &["n", "axes"], "n1"), "unused", 0),
+        node("Conv", &["x", "conv.weight", "conv.bias"], "c"),
+        with_int(node("Concat", &["n1", "rest"], "target"), "axis", 0),
+        node("Shape", &["x"], "shape"),
+        node("Add", &["product", "fc.bias"], "y"),
+        node("MatMul", &["flat", "fc.weight"], "product"),
+    ];
+    let mut zero = ints("zero", vec![0]);
+    zero.dims.clear();
+    let stored = vec![
+        floats("conv.weight", &[2, 1, 3, 3], numbers(1, &[2, 1, 3, 3])),
+        floats("conv.bias", &[2], vec![0.5, -0.5]),
+        floats("fc.weight", &[8, 3], numbers(2, &[8, 3])),
+        floats("fc.bias", &[3], vec![1.0, 2.0, 3.0]),
+        zero,
+        ints("axes", vec![0]),
+        ints("rest", vec![-1]),
+    ];
+    let mut model = model(17, &[1, 4, 4], nodes, stored);
+    model.graph.as_mut().unwrap().node[3].attribute.clear();
+    model
+}
+
+#[test]
+fn shapes_are_computed_and_roles_follow_from_readers() {
+    let graph = read(&network()).unwrap();
+    let roles: Vec<_> = graph.params.iter().map(|p| (p.name.as_str(), p.role)).collect();
+    let expected = [
+        ("conv.weight", Role::Weight),
+        ("conv.bias", Role::Bias),
+        ("fc.weight", Role::Weight),
+        ("fc.bias", Role::Bias),
+    ];
+    assert_eq!(roles, expected);
+    let ops: Vec<_> = graph.nodes.iter().map(|node| node.op.name()).collect();
+    assert_eq!(ops, ["Conv", "Relu", "Reshape", "MatMul", "Add"]);
+    assert_eq!(graph.value(graph.outputs[0]).kind.shape.to_string(), "[batch, 3]");
+    assert_eq!(graph.value(graph.outputs[0]).name, "y");
+}
+
+#[test]
+fn an_op_that_cannot_run_is_named_with_node_and_opset() {
+    let mut odd = node("Celu", &["x"], "y");
+    odd.name = Some("act".into());
+    assert_eq!(
+        refusal(&model(17, &[4], vec![odd], vec![])),
+        "node `act`: Celu of opset 17 is not supported"
+    );
+    let odd = with_int(node("Relu", &["x"], "y"), "slope", 3);
+    let text = refusal(&model(13, &[4], vec![odd], vec![]));
+    assert_eq!(text, "node `y`: Relu of opset 13 with attribute `slope` is not supported");
+}
+
+#[test]
+fn a_softmax_of_an_old_opset_runs_over_all_axes_that_follow() {
+    let softmax = || with_int(node("Softmax", &["x"], "y"), "axis", 1);
+    let names = |opset| {
+        let graph = read(&model(opset, &[2, 3], vec![softmax()], vec![])).unwrap();
+        graph.nodes.iter().map(|node| node.op.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(12), ["Reshape", "Softmax", "Reshape"]);
+    assert_eq!(names(13), ["Softmax"]);
+}
+
+#[test]
+fn same_padding_puts_the_odd_element_where_it_is_said() {
+    let pads = |side: &str| {
+        let mut conv = node("Conv", &["x", "w"], "y");
+        conv.attribute.push(AttributeProto {
+            name: Some("auto_pad".into()),
+            s: Some(side.as_bytes().to_vec()),
+            r#type: Some(attribute_type::STRING),
+            ..AttributeProto::default()
+        });
+        let graph =
+            read(&model(8, &[1, 4], vec![conv], vec![floats("w", &[1, 1, 2], vec![1.0; 2])]));
+        match graph.unwrap().nodes.remove(0).op {
+            Op::Conv(conv) => conv.window.pads,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(pads("SAME_UPPER"), [0, 1]);
+    assert_eq!(pads("SAME_LOWER"), [1, 0]);
+}
+
+#[test]
+fn hostile_files_are_refused_with_one_clear_line() {
+    let relu = || node("Relu", &["x"], "y");
+    let lie = floats("w", &[1 << 20, 1 << 20], vec![1.0]);
+    assert!(refusal(&model(17, &[4], vec![relu()], vec![lie])).contains("tensor `w` has 1 values"));
+    let lie = floats("w", &[i64::MAX, i64::MAX], vec![]);
+    assert!(refusal(&model(17, &[4], vec![relu()], vec![lie])).contains("tensor `w` has 0 values"));
+    let lie = floats("w", &[-1], vec![]);
+    assert!(refusal(&model(17, &[4], vec![relu()], vec![lie])).contains("has shape [-1]"));
+    let cycle = vec![node("Add", &["x", "y"], "a"), node("Relu", &["a"], "y")];
+    assert!(refusal(&model(17, &[4], cycle, vec![])).ends_with("there is a cycle"));
+    assert!(refusal(&model(6, &[4], vec![relu()], vec![])).contains("opset 6, need 7 to 22"));
+    let missing = model(17, &[4], vec![node("Relu", &["z"], "y")], vec![]);
+    assert!(refusal(&missing).contains("reads `z`, which nothing gives"));
+    let big = node("ConstantOfShape", &["size"], "c");
+    let sum = node("Add", &["x", "c"], "y");
+    let huge = model(17, &[4], vec![big, sum], vec![ints("size", vec![50_000, 50_000])]);
+    assert!(refusal(&huge).contains("of shape [50000, 50000] is not supported"));
+}
+
+#[test]
+fn weights_outside_are_read_only_from_inside_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("model");
+    std::fs::create_dir(&inside).unwrap();
+    let bytes: Vec<u8> = [1f32, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    std::fs::write(inside.join("w.bin"), &bytes).unwrap();
+    std::fs::write(folder.path().join("secret"), &bytes).unwrap();
+    let at = |location: &str, offset: &str| {
+        let mut tensor = floats("w", &[2], vec![]);
+        tensor.data_location = Some(1);
+        let entry = |key: &str, value: &str| messages::StringStringEntryProto {
+            key: Some(key.into()),
+            value: Some(value.into()),
+        };
+        tensor.external_data = vec![entry("location", location), entry("offset", offset)];
+        let model = model(17, &[2], vec![node("Add", &["x", "w"], "y")], vec![tensor]);
+        import(&model.encode_to_vec(), Some(&inside), Batch::AsStored)
+    };
+    assert_eq!(at("w.bin", "4").unwrap().params[0].tensor.data(), [2.0, 3.0]);
+    for (location, offset) in
+        [("../secret", "4"), ("/etc/passwd", "0"), ("w.bin", "0"), ("w.bin", "99")]
+    {
+        assert!(at(location, offset).is_err(), "{location} {offset}");
+    }
+}
+
+#[test]
+fn damaged_files_never_panic() {
+    let whole = network().encode_to_vec();
+    for length in 0..whole.len() {
+        let _ = import(&whole[..length], None, Batch::Symbolic);
+    }
+    let mut numbers = Numbers(7);
+    let mut draw = |below: usize| (numbers.tensor(&[1]).data()[0].to_bits() as usize >> 3) % below;
+    for _ in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=draw(3) {
+            let at = draw(bytes.len());
+            bytes[at] = draw(256) as u8;
+        }
+        let _ = import(&bytes, None, Batch::AsStored);
+    }
+}
