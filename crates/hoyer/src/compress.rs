@@ -24,6 +24,7 @@ use hoyer_zoo::data::{Holdout, Parts, Split};
 
 use crate::assemble::{self, Metrics, cost_of_one};
 use crate::error::Result;
+use crate::model_file::{self, is_model_file};
 use crate::report::Evidence;
 use crate::result::{
     self, Compressed, Machine, Promise, Quantity, RESULT_VERSION, Ratios, RunResult,
@@ -124,8 +125,8 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
 /// The network before any training.
 fn fresh(recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
     let path = Path::new(&recipe.model);
-    if path.extension().is_some_and(|ending| ending == "hoyer") {
-        return Ok(container::load(path)?.0);
+    if is_model_file(path) {
+        return Ok(model_file::load(path)?.0);
     }
     let classes = dataset.classes.len();
     Ok(hoyer_zoo::model::build(&recipe.model, &dataset.shape, classes, recipe.seed)?)

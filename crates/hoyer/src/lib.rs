@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod compress;
 pub mod error;
 mod machine;
+pub mod model_file;
 pub mod report;
 pub mod result;
 pub mod samples;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use hoyer::score::score;
-use hoyer_graph::container;
 use hoyer_kernels::pool::Pool;
 use hoyer_zoo::data;
 use serde_json::json;
@@ -20,7 +19,7 @@ use super::table::percent;
 /// Measure the accuracy of a model on test (or training) data
 #[derive(clap::Args)]
 pub(crate) struct Eval {
-    /// Model file, .hoyer
+    /// Model file, .hoyer or .onnx
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Data set: a name of `hoyer data list` or a path; default: the one the model was made with
@@ -43,7 +42,7 @@ impl Eval {
     /// # Errors
     /// If model or data cannot be read or do not belong together, or `out` cannot be written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let (graph, metadata) = container::load(&self.model)?;
+        let (graph, metadata) = hoyer::model_file::load(&self.model)?;
         let named = metadata.get::<String>("data")?;
         let name = self.data.or(named).context("the model does not say its data; give --data")?;
         let dataset = data::load(&name, &roots(self.options.data_dir.clone()))?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use hoyer::assemble::{cost_of_one, layers};
-use hoyer_graph::container::{self, Metadata};
+use hoyer_graph::container::Metadata;
 use hoyer_graph::groups::{ChannelGroup, Member, groups};
 use hoyer_graph::{Cost, Graph, LayerCost};
 use serde_json::json;
@@ -17,7 +17,7 @@ use super::table::{percent, row, table, thousands, times};
 /// Show the layers of a model: shapes, what is left of them, and what they cost
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
-    /// Model file, .hoyer
+    /// Model file, .hoyer or .onnx
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Show which channels must live or die together, and why, instead
@@ -32,7 +32,7 @@ impl Inspect {
     /// # Errors
     /// If the file cannot be read or `out` cannot be written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let (graph, metadata) = container::load(&self.model)?;
+        let (graph, metadata) = hoyer::model_file::load(&self.model)?;
         if self.groups {
             return write_groups(&graph, self.json, out);
         }

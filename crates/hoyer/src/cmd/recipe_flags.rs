@@ -20,7 +20,7 @@ const VALIDATION: usize = 5_000;
 /// What to compress, and how; a flag beats the recipe.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RecipeFlags {
-    /// Network to make and train: lenet-300-100, lenet-5, …; or the path of a .hoyer file to go on from
+    /// Network to make and train: lenet-300-100, lenet-5, …; or the path of a .hoyer or .onnx file to go on from
     #[arg(value_name = "MODEL")]
     model: Option<String>,
     /// Recipe file, .toml
