@@ -153,6 +153,14 @@ impl Stage {
         }
     }
 
+    /// As [`Self::learn`], to be changed.
+    pub fn learn_mut(&mut self) -> Option<&mut Learn> {
+        match self {
+            Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => Some(learn),
+            Self::Prune(_) => None,
+        }
+    }
+
     /// Epochs it takes; 0 for a cut.
     #[must_use]
     pub fn epochs(&self) -> u32 {

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use hoyer_learn::recipe::{Auto, Cut, Distill, Learn, Promise, Recipe, Stage};
+use hoyer_learn::recipe::{Auto, Cut, Distill, Learn, Narrow, Promise, Recipe, Stage};
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
 
@@ -15,6 +15,8 @@ const SPARSE_EPOCHS: u32 = 30;
 const LAST_EPOCHS: u32 = 15;
 /// Strength of Hoyer-Square for LeNets on MNIST, from DeepHoyer's published settings.
 const LAMBDA: f64 = 2e-4;
+/// Share of a stage after which no more channels go.
+const LAST_NARROWED: f64 = 0.7;
 const VALIDATION: usize = 5_000;
 
 /// What to compress, and how; a flag beats the recipe.
@@ -98,19 +100,28 @@ impl RecipeFlags {
         if self.budget.is_empty() {
             bail!("no promise: give --budget accuracy=SHARE, weights=COUNT or macs=COUNT");
         }
-        let cut = self.budget.iter().find_map(|budget| match budget {
-            Budget::Weights(weights) => Some(Cut::to_weights(*weights)),
-            Budget::Macs(macs) => Some(Cut { macs: Some(*macs), ..Cut::default() }),
-            Budget::Accuracy(_) => None,
-        });
-        let cut = cut.unwrap_or(Cut { auto: Some(Auto::default()), ..Cut::default() });
-        let usual = if cut.macs.is_some() { "group-hoyer-square" } else { "hoyer-square" };
+        let (mut weights, mut macs) = (None, None);
+        for budget in &self.budget {
+            match budget {
+                Budget::Weights(most) => weights = Some(*most),
+                Budget::Macs(most) => macs = Some(*most),
+                Budget::Accuracy(_) => {}
+            }
+        }
+        let narrow = macs.map(|macs| Narrow { macs, until: LAST_NARROWED });
+        let cut = match (weights, narrow) {
+            (Some(weights), _) => Some(Cut::to_weights(weights)),
+            (None, Some(_)) => None,
+            (None, None) => Some(Cut { auto: Some(Auto::default()), ..Cut::default() }),
+        };
+        let usual = if narrow.is_some() { "group-hoyer-square" } else { "hoyer-square" };
         let method = self.method.clone().unwrap_or_else(|| usual.into());
         let taught = Some(Distill { weight: 0.5, ..Distill::default() });
         let sparsify = Learn {
             penalty: Some(penalty(&method)?),
             lambda: LAMBDA,
             distill: taught,
+            narrow,
             ..Learn::new(SPARSE_EPOCHS)
         };
         let falling = schedule::Config::Cosine { to: 0.01, warm_up: 0.0 };
@@ -125,12 +136,11 @@ impl RecipeFlags {
             augmentation: Default::default(),
             promise: Promise::default(),
             biases: false,
-            stage: vec![
-                Stage::Train(dense),
-                Stage::Sparsify(sparsify),
-                Stage::Prune(cut),
-                Stage::Finetune(last),
-            ],
+            stage: [Stage::Train(dense), Stage::Sparsify(sparsify)]
+                .into_iter()
+                .chain(cut.map(Stage::Prune))
+                .chain([Stage::Finetune(last)])
+                .collect(),
         })
     }
 
@@ -168,6 +178,8 @@ fn keep(recipe: &mut Recipe, budget: Budget) {
             for cut in cuts(recipe).filter(|cut| cut.macs.is_some()) {
                 cut.macs = Some(macs);
             }
+            let learns = recipe.stage.iter_mut().filter_map(Stage::learn_mut);
+            learns.filter_map(|learn| learn.narrow.as_mut()).for_each(|narrow| narrow.macs = macs);
         }
     }
 }
