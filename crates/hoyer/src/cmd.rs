@@ -7,6 +7,7 @@ mod compress;
 mod data;
 mod demo;
 mod eval;
+mod input_flags;
 mod inspect;
 mod interrupt;
 mod one_run;

@@ -29,7 +29,7 @@ use crate::report::Evidence;
 use crate::result::{
     self, Compressed, Machine, Promise, Quantity, RESULT_VERSION, Ratios, RunResult,
 };
-use crate::samples::LoaderSamples;
+use crate::samples::{LoaderSamples, normalization};
 use crate::score::{check_fit, score};
 use crate::without_dead::without_dead;
 
@@ -106,7 +106,7 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     check(recipe, dataset)?;
     let parts = split(recipe, dataset)?;
     let mut training = LoaderSamples::training(dataset, &parts.train, recipe)?;
-    let validation = LoaderSamples::plain(dataset, &parts.validation)?;
+    let validation = LoaderSamples::plain(dataset, &parts.validation, recipe)?;
     let graph = fresh(recipe, dataset)?;
     let checkpoint = settings.checkpoints.map(|folder| folder.join(CHECKPOINT));
     let setup = Setup {
@@ -145,7 +145,10 @@ fn conclude(
     pool: &Arc<Pool>,
 ) -> Result<Compression> {
     let outcome = Outcome { network: without_dead(&outcome.network, pool)?, ..outcome };
-    let test = |graph: &Graph| score(graph, dataset, &dataset.test, pool).map(|s| s.accuracy);
+    let normalization = normalization(&recipe.normalization);
+    let test = |graph: &Graph| {
+        score(graph, (dataset, &dataset.test), &normalization, pool).map(|s| s.accuracy)
+    };
     let metrics = |graph: &Graph, validation: f64| -> Result<Metrics> {
         Ok(Metrics { test: test(graph)?, validation: Some(validation) })
     };
@@ -211,6 +214,9 @@ fn facts(recipe: &Recipe, dataset: &Dataset, metrics: Metrics) -> Result<Metadat
     facts.set("classes", &dataset.classes)?;
     facts.set("sample_shape", &dataset.shape)?;
     facts.set("scale", &dataset.scale)?;
+    if !recipe.normalization.is_none() {
+        facts.set("normalization", &recipe.normalization)?;
+    }
     facts.set("seed", &recipe.seed)?;
     facts.set("recipe", &recipe.text())?;
     facts.set("test_accuracy", &metrics.test)?;

@@ -3,7 +3,7 @@
 //! Not here: order and variation (`hoyer_zoo::data::loader`), what the trainer does with them
 //! (`hoyer_learn`).
 
-use hoyer_learn::recipe::Recipe;
+use hoyer_learn::recipe::{self, Recipe};
 use hoyer_learn::samples::Samples;
 use hoyer_zoo::data::loader::Training;
 use hoyer_zoo::data::{Augmentation, Loader, Normalization};
@@ -26,18 +26,23 @@ impl<'a> LoaderSamples<'a> {
                 crop: recipe.augmentation.crop,
                 flip: recipe.augmentation.flip,
             },
-            normalization: Normalization::default(),
+            normalization: normalization(&recipe.normalization),
         };
         Loader::training(dataset, indices, &how).map(Self)
     }
 
-    /// As stored, in the order of `indices`.
+    /// In the order of `indices`, never varied.
     ///
     /// # Errors
-    /// If an index is out of range or given twice.
-    pub fn plain(dataset: &'a Dataset, indices: &'a [u32]) -> Result<Self> {
-        Loader::evaluation(dataset, indices, 1, &Normalization::default()).map(Self)
+    /// If an index is out of range or given twice, or the normalization does not suit the samples.
+    pub fn plain(dataset: &'a Dataset, indices: &'a [u32], recipe: &Recipe) -> Result<Self> {
+        Loader::evaluation(dataset, indices, 1, &normalization(&recipe.normalization)).map(Self)
     }
+}
+
+/// A recipe's normalization as the loader wants it.
+pub fn normalization(recipe: &recipe::Normalization) -> Normalization {
+    Normalization { mean: recipe.mean.clone(), std: recipe.std.clone() }
 }
 
 impl Samples for LoaderSamples<'_> {
@@ -70,7 +75,9 @@ mod tests {
     #[test]
     fn plain_samples_come_in_the_order_of_the_list() {
         let digits = digits::load().unwrap();
-        let samples = LoaderSamples::plain(&digits, &digits.test).unwrap();
+        let text = "model='m'\ndata='digits'\n[[stage]]\nkind='train'\nepochs=1\n";
+        let recipe = Recipe::parse(text).unwrap();
+        let samples = LoaderSamples::plain(&digits, &digits.test, &recipe).unwrap();
         assert_eq!((samples.len(), samples.sample_len()), (digits.test.len(), 64));
         for (at, &index) in digits.test.iter().enumerate() {
             assert_eq!(samples.label(at), i64::from(digits.labels[index as usize]));

@@ -50,7 +50,7 @@ pub fn check_fit(graph: &Graph, dataset: &Dataset) -> Result<()> {
     })
 }
 
-/// Scores `graph` on the samples at `indices`.
+/// Scores `graph` on the samples at `indices` of a data set.
 ///
 /// # Errors
 /// - [`Error::DoesNotFit`] if the network and the samples do not belong together
@@ -58,10 +58,15 @@ pub fn check_fit(graph: &Graph, dataset: &Dataset) -> Result<()> {
 ///
 /// # Panics
 /// If an index is out of range.
-pub fn score(graph: &Graph, dataset: &Dataset, indices: &[u32], pool: &Arc<Pool>) -> Result<Score> {
+pub fn score(
+    graph: &Graph,
+    (dataset, indices): (&Dataset, &[u32]),
+    normalization: &Normalization,
+    pool: &Arc<Pool>,
+) -> Result<Score> {
     check_fit(graph, dataset)?;
     let batch = BATCH.min(indices.len().max(1));
-    let loader = Loader::evaluation(dataset, indices, batch, &Normalization::default())?;
+    let loader = Loader::evaluation(dataset, indices, batch, normalization)?;
     let (input, logits) = (graph.inputs[0], graph.outputs[0]);
     let sizes = Bindings::from([("batch".into(), batch)]);
     let mut program = Program::compile(graph, &sizes, &[logits], pool)?;
@@ -127,7 +132,8 @@ mod tests {
     #[test]
     fn what_is_answered_right_is_counted() {
         let (data, pool) = (dataset(), Arc::new(Pool::new(1)));
-        let score = score(&identity(2), &data, &data.test, &pool).unwrap();
+        let score =
+            score(&identity(2), (&data, &data.test), &Normalization::default(), &pool).unwrap();
         let (right, wrong) = ((1.0 + (-1f64).exp()).ln(), (1.0 + 1f64.exp()).ln());
         assert_eq!((score.accuracy, score.samples), (0.75, 4));
         assert!((score.loss - (3.0 * right + wrong) / 4.0).abs() < 1e-6, "{}", score.loss);
@@ -136,7 +142,9 @@ mod tests {
     #[test]
     fn a_network_for_other_samples_is_refused() {
         let (data, pool) = (dataset(), Arc::new(Pool::new(1)));
-        let error = score(&identity(3), &data, &data.test, &pool).unwrap_err().to_string();
+        let error = score(&identity(3), (&data, &data.test), &Normalization::default(), &pool)
+            .unwrap_err()
+            .to_string();
         let expected = "model `identity` takes 3 numbers and gives 2 classes, data set `told` has \
                         2 numbers a sample and 2 classes";
         assert_eq!(error, expected);

@@ -52,6 +52,7 @@ use crate::record::StageKind;
 /// | `seed` | 0 | 0 to 2⁶³ - 1 | – | of everything that is drawn |
 /// | `validation` | 5000 | >= 1 | samples | held back from the training set, to choose by |
 /// | `batch` | 128 | >= 1 | samples | size of a training batch |
+/// | `normalization` | none | see [`Normalization`] | – | what is done to every sample before the network sees it |
 /// | `augmentation` | none | see [`Augmentation`] | – | how training images are varied |
 /// | `promise` | none | see [`Promise`] | – | what the result must keep |
 /// | `biases` | false | – | – | whether biases are penalized and pruned too |
@@ -68,6 +69,8 @@ pub struct Recipe {
     pub validation: usize,
     #[serde(default = "a_batch")]
     pub batch: usize,
+    #[serde(default, skip_serializing_if = "Normalization::is_none")]
+    pub normalization: Normalization,
     #[serde(default)]
     pub augmentation: Augmentation,
     #[serde(default)]
@@ -83,6 +86,28 @@ fn five_thousand() -> usize {
 
 fn a_batch() -> usize {
     128
+}
+
+/// What the network wants done to samples: `(x - mean) / std`, per channel; `hoyer_zoo` does it.
+///
+/// | field | default | range | unit | meaning |
+/// | --- | --- | --- | --- | --- |
+/// | `mean` | none | one per channel, or one for all | of a sample (0 to 1 for images) | subtracted |
+/// | `std` | none | > 0; as many as `mean` | of a sample (0 to 1 for images) | divided by |
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the table names every field")]
+pub struct Normalization {
+    pub mean: Vec<f32>,
+    pub std: Vec<f32>,
+}
+
+impl Normalization {
+    /// Whether samples are taken as they are.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.mean.is_empty() && self.std.is_empty()
+    }
 }
 
 /// How training images are varied; `hoyer_zoo` does it.

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use hoyer::samples::normalization;
 use hoyer::score::score;
 use hoyer_kernels::pool::Pool;
 use hoyer_zoo::data;
 use serde_json::json;
 
+use super::input_flags::InputFlags;
 use super::roots::roots;
 use super::run_options::RunOptions;
 use super::table::percent;
@@ -28,6 +30,8 @@ pub(crate) struct Eval {
     /// Which samples
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
+    #[command(flatten)]
+    input: InputFlags,
     #[command(flatten)]
     options: RunOptions,
 }
@@ -51,7 +55,8 @@ impl Eval {
             Split::Train => (&dataset.train, "train"),
         };
         let pool = Arc::new(Pool::new(self.options.threads()));
-        let score = score(&graph, &dataset, indices, &pool)?;
+        let input = normalization(&self.input.or_of(&metadata)?);
+        let score = score(&graph, (&dataset, indices), &input, &pool)?;
         if self.options.json {
             let answer = json!({
                 "model": self.model, "data": dataset.name, "split": split,

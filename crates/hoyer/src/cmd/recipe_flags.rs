@@ -2,12 +2,17 @@
 //!
 //! Not here: what a recipe means (`hoyer_learn::recipe`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use hoyer_learn::recipe::{Auto, Cut, Distill, Learn, Narrow, Promise, Recipe, Stage};
+use hoyer::model_file::{self, is_model_file};
+use hoyer_learn::recipe::{
+    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Recipe, Stage,
+};
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
+
+use super::input_flags::InputFlags;
 
 /// Default epochs, made for small images; a recipe says what a network really needs.
 const DENSE_EPOCHS: u32 = 20;
@@ -43,6 +48,8 @@ pub(crate) struct RecipeFlags {
     /// Samples held back from the training data, to choose by
     #[arg(long, value_name = "N")]
     validation: Option<usize>,
+    #[command(flatten)]
+    input: InputFlags,
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -83,6 +90,11 @@ impl RecipeFlags {
         recipe.data = self.data.clone().unwrap_or(recipe.data);
         recipe.validation = self.validation.unwrap_or(recipe.validation);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
+        if let Some(given) = self.input.given() {
+            recipe.normalization = given;
+        } else if recipe.normalization.is_none() {
+            recipe.normalization = said_by(&recipe.model)?;
+        }
         for budget in &self.budget {
             keep(&mut recipe, *budget);
         }
@@ -133,6 +145,7 @@ impl RecipeFlags {
             seed: 0,
             validation: VALIDATION,
             batch: 128,
+            normalization: Default::default(),
             augmentation: Default::default(),
             promise: Promise::default(),
             biases: false,
@@ -162,6 +175,15 @@ impl RecipeFlags {
         }
         Ok(())
     }
+}
+
+/// What the file of a network says of its samples.
+fn said_by(model: &str) -> anyhow::Result<Normalization> {
+    let path = Path::new(model);
+    if !is_model_file(path) {
+        return Ok(Normalization::default());
+    }
+    Ok(model_file::load(path)?.1.get("normalization")?.unwrap_or_default())
 }
 
 fn keep(recipe: &mut Recipe, budget: Budget) {

@@ -87,6 +87,7 @@ impl Train {
             seed: self.seed,
             validation: self.validation,
             batch: self.batch,
+            normalization: Default::default(),
             augmentation: Default::default(),
             promise: Promise::default(),
             biases: false,
