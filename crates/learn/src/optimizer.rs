@@ -9,6 +9,8 @@
 //! [`Optimizer::step`] cuts all tensors into [`Job`]s and hands them to the caller, who runs them
 //! in any order on any thread: [`on`] a pool, or [`one_by_one`].
 //!
+//! With [`Optimizer::coupled`], one penalty sees channels that run through several tensors.
+//!
 //! Invariants: the result does not depend on how the jobs are run; a masked weight is 0 and so is
 //! its state; saved and restored, a run goes on as if never stopped, to the bit, for the sums are
 //! a function of the weights.
@@ -24,6 +26,7 @@ use crate::penalty::{Penalty, View};
 use crate::{Error, Result};
 
 mod adam;
+mod coupling;
 mod decay;
 mod job;
 mod method;
@@ -35,6 +38,8 @@ mod tests;
 mod tracker;
 
 pub use adam::{AdamConfig, AdamWConfig};
+use coupling::Coupling;
+pub use coupling::{Coupled, Member, Side};
 pub use decay::Decay;
 use job::emptied;
 pub use job::{Job, on, one_by_one};
@@ -128,6 +133,8 @@ pub struct Optimizer {
     method: Method,
     steps: u64,
     slots: Vec<Slot>,
+    /// If the penalties are those of channels that run through several tensors.
+    coupling: Option<Coupling>,
     /// The allocation of the last step's jobs.
     spare: Vec<Job<'static>>,
 }
@@ -137,7 +144,52 @@ impl Optimizer {
     #[must_use]
     pub fn new(method: Method, parameters: &[Parameter]) -> Self {
         let slots = parameters.iter().map(|parameter| Slot::new(*parameter, &method)).collect();
-        Self { method, steps: 0, slots, spare: Vec::new() }
+        Self { method, steps: 0, slots, coupling: None, spare: Vec::new() }
+    }
+
+    /// As [`Self::new`], with the penalty of these channels in place of each tensor's own; [`Self::look`] must have seen
+    /// the weights before the first step.
+    ///
+    /// # Errors
+    /// - [`Error::Needs`] if a member's tensor has no penalty of groups
+    ///
+    /// # Panics
+    /// If a member does not lie in its tensor.
+    pub fn coupled(method: Method, parameters: &[Parameter], groups: Vec<Coupled>) -> Result<Self> {
+        let mut optimizer = Self::new(method, parameters);
+        let mut over = None;
+        for member in groups.iter().flat_map(|group| &group.members) {
+            let penalty = parameters[member.tensor].penalty;
+            over =
+                Some(penalty.and_then(Penalty::over_channels).ok_or(Error::Needs {
+                    what: "coupled channels",
+                    need: "a penalty of groups",
+                })?);
+        }
+        optimizer.coupling = over.map(|over| Coupling::new(over, groups));
+        Ok(optimizer)
+    }
+
+    /// Takes the sums of weights that were never seen, or changed since; one slice a tensor.
+    ///
+    /// # Panics
+    /// If a slice is not as long as its tensor.
+    pub fn look<'w>(&mut self, weights: impl IntoIterator<Item = &'w [f32]>) {
+        for (slot, weights) in self.slots.iter_mut().zip(weights) {
+            if let Some(tracker) = &mut slot.tracker {
+                tracker.look_at(weights);
+            }
+        }
+        if let Some(coupling) = &mut self.coupling {
+            coupling.gather(&self.slots);
+        }
+    }
+
+    /// Whether [`Self::look`] must see the weights before the next step.
+    #[must_use]
+    pub fn must_look(&self) -> bool {
+        let mut trackers = self.slots.iter().filter_map(|slot| slot.tracker.as_ref());
+        self.coupling.is_some() && !trackers.all(Tracker::is_fresh)
     }
 
     /// Takes one step: `run` must run every job; see [`on`] and [`one_by_one`].
@@ -157,14 +209,21 @@ impl Optimizer {
         run: impl FnOnce(&mut [Job<'_>]),
     ) -> Result<()> {
         pace.check()?;
+        if self.must_look() {
+            return Err(Error::Needs { what: "a coupled penalty", need: "a look at the weights" });
+        }
         let need = self.slots.len();
+        if let Some(coupling) = &mut self.coupling {
+            coupling.prepare(pace.lambda, &mut self.slots);
+        }
+        let coupled = self.coupling.is_some();
         let mut jobs: Vec<Job<'_>> = std::mem::take(&mut self.spare);
         let mut slots = self.slots.iter_mut();
         for (at, tensor) in tensors.into_iter().enumerate() {
             let slot = slots.next().ok_or_else(|| wrong_count(at + 1, need))?;
             slot.check(at, &tensor)?;
             let rule = self.method.rule(self.steps + 1, pace.lr, slot.parameter.role);
-            slot.push_jobs(tensor, rule, pace, &mut jobs);
+            slot.push_jobs(tensor, rule, (pace, coupled), &mut jobs);
         }
         if slots.len() > 0 {
             return Err(wrong_count(need - slots.len(), need));
@@ -174,6 +233,9 @@ impl Optimizer {
         self.spare = emptied(jobs);
         self.steps += 1;
         self.slots.iter_mut().filter_map(|slot| slot.tracker.as_mut()).for_each(Tracker::gather);
+        if let Some(coupling) = &mut self.coupling {
+            coupling.gather(&self.slots);
+        }
         Ok(())
     }
 
@@ -181,6 +243,9 @@ impl Optimizer {
     /// loading: their sums are taken anew in the next step.
     pub fn weights_changed(&mut self) {
         self.slots.iter_mut().filter_map(|slot| slot.tracker.as_mut()).for_each(Tracker::forget);
+        if let Some(coupling) = &mut self.coupling {
+            coupling.forget();
+        }
     }
 
     /// `Σ R(w)` over all penalized tensors as the last step left them, without `λ`; 0 without a
@@ -190,6 +255,9 @@ impl Optimizer {
     /// - that of the penalty
     #[must_use]
     pub fn penalty(&self) -> f64 {
+        if let Some(coupling) = &self.coupling {
+            return coupling.value();
+        }
         self.slots.iter().filter_map(|slot| slot.tracker.as_ref()).map(Tracker::value).sum()
     }
 

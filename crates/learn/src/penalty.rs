@@ -67,6 +67,21 @@ pub trait Penalty: fmt::Debug + Sync {
 
     /// The factors of [`Self::form`] whose term is `λ ∂R/∂w`.
     fn factors(&self, sums: &Sums, lambda: f64, factors: &mut Factors);
+
+    /// How it looks at channels that run through several layers; only for [`Form::Groups`].
+    fn over_channels(&self) -> Option<OverChannels> {
+        None
+    }
+}
+
+/// A penalty of channels that run through several layers, from the squared norm `z` of each.
+#[derive(Debug, Clone, Copy)]
+pub struct OverChannels {
+    /// Whether a layer's part of `z` is its share of all channels' squares in that layer, which makes layers of any scale
+    /// count alike, or the squares themselves.
+    pub shares: bool,
+    /// `R(z)`; puts `∂R/∂z` into the second slice, which is as long as the first, 0 where `z` is.
+    pub value: fn(&[f64], &mut [f64]) -> f64,
 }
 
 /// What the fused pass adds to the gradient of a weight `w`.

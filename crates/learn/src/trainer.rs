@@ -18,6 +18,7 @@ use crate::samples::Samples;
 use crate::snapshot::{Biases, prunable};
 use crate::{Error, Result, clip};
 
+mod coupled;
 mod divergence;
 mod evaluation;
 mod network;
@@ -77,7 +78,13 @@ impl Trainer {
         let penalty = learn.penalty.map(|penalty| penalty.0);
         let parameters: Vec<Parameter> =
             trained.iter().map(|id| parameter(id.0, &params, &pruned, penalty)).collect();
-        let optimizer = Optimizer::new(learn.optimizer.build()?, &parameters);
+        let method = learn.optimizer.build()?;
+        let optimizer = if learn.coupled {
+            let coupled = coupled::groups_of(graph, &trained, &parameters)?;
+            Optimizer::coupled(method, &parameters, coupled)?
+        } else {
+            Optimizer::new(method, &parameters)
+        };
         let place = |i: &usize| trained.iter().position(|id| id.0 == *i);
         let watched: Vec<usize> = pruned.iter().filter_map(place).collect();
         let batch = settings.batch;
@@ -158,6 +165,9 @@ impl Trainer {
 
     fn update(&mut self, pace: Pace) -> Result<()> {
         let Self { params, trained, training, program, optimizer, pool, .. } = self;
+        if optimizer.must_look() {
+            optimizer.look(trained.iter().map(|id| params[id.0].tensor.data()));
+        }
         let mut at = 0;
         let tensors = params.iter_mut().enumerate().filter_map(|(i, param)| {
             if trained.get(at).is_none_or(|id| id.0 != i) {

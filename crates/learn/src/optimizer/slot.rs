@@ -36,18 +36,21 @@ impl Slot {
         fits("mask", tensor.mask.map_or(need, <[bool]>::len))
     }
 
-    /// Appends a job for every chunk of `tensor`.
+    /// Appends a job for every chunk of `tensor`; the factors of a coupled penalty are there already.
     pub(super) fn push_jobs<'a>(
         &'a mut self,
         tensor: Tensor<'a>,
         (rule, decay): (Rule, f64),
-        pace: Pace,
+        (pace, coupled): (Pace, bool),
         jobs: &mut Vec<Job<'a>>,
     ) {
         let length = self.tracker.as_ref().map_or(CHUNK, Tracker::chunk);
         let mut terms = self.tracker.as_mut().map(|tracker| {
-            tracker.look_at(tensor.weights);
-            tracker.prepare(pace.lambda, decay);
+            if !coupled {
+                tracker.look_at(tensor.weights);
+                tracker.penalize(pace.lambda);
+            }
+            tracker.prepare(decay);
             tracker.terms(decay)
         });
         let Moments { first, second } = &mut self.moments;

@@ -16,10 +16,10 @@ const MOST_STACKS: usize = 16;
 pub(super) struct Tracker {
     penalty: &'static dyn Penalty,
     view: View,
-    sums: Sums,
+    pub(super) sums: Sums,
     /// Whether `sums` belong to the weights as they are.
     fresh: bool,
-    factors: Factors,
+    pub(super) factors: Factors,
     /// Factors of rows and columns as the kernel reads them.
     rows: Vec<f32>,
     columns: Vec<Block>,
@@ -49,6 +49,8 @@ impl Tracker {
             let blocks = view.width().div_ceil(LANES);
             tracker.sums.outputs.resize(view.out, 0.0);
             tracker.sums.inputs.resize(view.inp, 0.0);
+            tracker.factors.outputs.resize(view.out, 0.0);
+            tracker.factors.inputs.resize(view.inp, 0.0);
             tracker.rows.resize(view.out, 0.0);
             tracker.columns.resize(blocks, [0.0; LANES]);
             tracker.chunk_columns.resize(chunks * blocks, [0.0; LANES]);
@@ -68,6 +70,11 @@ impl Tracker {
     /// The penalty of the weights as they are; NaN if they were never seen.
     pub(super) fn value(&self) -> f64 {
         if self.fresh { self.penalty.value_of(&self.sums) } else { f64::NAN }
+    }
+
+    /// Whether the sums belong to the weights as they are.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// The weights are no longer those of the sums.
@@ -90,8 +97,12 @@ impl Tracker {
     }
 
     /// Turns the sums into the factors of the next step.
-    pub(super) fn prepare(&mut self, lambda: f64, decay: f64) {
+    pub(super) fn penalize(&mut self, lambda: f64) {
         self.penalty.factors(&self.sums, lambda, &mut self.factors);
+    }
+
+    /// Lays the factors out for the kernel.
+    pub(super) fn prepare(&mut self, decay: f64) {
         for (row, factor) in self.rows.iter_mut().zip(&self.factors.outputs) {
             *row = (factor + decay) as f32;
         }

@@ -13,7 +13,7 @@
 //! that of nonzero inputs where these are of equal norm.
 
 use super::groups::{Norms, members, roots, to_factors};
-use super::{EMPTY_SQUARES, Factors, Form, Penalty, Sums, Weights};
+use super::{EMPTY_SQUARES, Factors, Form, OverChannels, Penalty, Sums, Weights};
 
 /// `((Σ_o ‖w[o,:,:]‖₂)² + (Σ_i ‖w[:,i,:]‖₂)²) / Σw²`.
 ///
@@ -84,6 +84,25 @@ impl Penalty for GroupHoyerSquare {
         side(&mut factors.outputs, &sums.outputs, sums.squares, lambda);
         side(&mut factors.inputs, &sums.inputs, sums.squares, lambda);
     }
+
+    fn over_channels(&self) -> Option<OverChannels> {
+        Some(OverChannels { shares: true, value: of_channels })
+    }
+}
+
+/// `S² / D` with `S = Σ n`, `D = Σ z`, `n = √z`, and its slope `S / (D n) - S² / D²`.
+fn of_channels(squares: &[f64], slopes: &mut [f64]) -> f64 {
+    let total: f64 = squares.iter().sum();
+    let sum: f64 = squares.iter().map(|z| z.sqrt()).sum();
+    if total < EMPTY_SQUARES {
+        slopes.fill(0.0);
+        return 0.0;
+    }
+    let share = sum / total;
+    for (slope, z) in slopes.iter_mut().zip(squares) {
+        *slope = if *z < EMPTY_SQUARES { 0.0 } else { share / z.sqrt() - share * share };
+    }
+    sum * share
 }
 
 /// Factors of one side: `2λ (S / (Q n) - S² / Q²)`, 0 for an empty group.

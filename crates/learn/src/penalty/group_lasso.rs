@@ -6,7 +6,7 @@
 //! ```
 
 use super::groups::{Norms, members, roots, to_factors};
-use super::{Factors, Form, Penalty, Sums, Weights};
+use super::{EMPTY_SQUARES, Factors, Form, OverChannels, Penalty, Sums, Weights};
 
 /// `Σ_o ‖w[o,:,:]‖₂ + Σ_i ‖w[:,i,:]‖₂`.
 ///
@@ -61,4 +61,16 @@ impl Penalty for GroupLasso {
         to_factors(&mut factors.outputs, lambda, 0.0);
         to_factors(&mut factors.inputs, lambda, 0.0);
     }
+
+    fn over_channels(&self) -> Option<OverChannels> {
+        Some(OverChannels { shares: false, value: of_channels })
+    }
+}
+
+/// `Σ √z`, and its slope `1 / (2 √z)`.
+fn of_channels(squares: &[f64], slopes: &mut [f64]) -> f64 {
+    for (slope, z) in slopes.iter_mut().zip(squares) {
+        *slope = if *z < EMPTY_SQUARES { 0.0 } else { 0.5 / z.sqrt() };
+    }
+    squares.iter().map(|z| z.sqrt()).sum()
 }

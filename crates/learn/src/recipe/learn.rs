@@ -16,6 +16,7 @@ use crate::{Error, Result, clip, optimizer, schedule};
 /// | `clip` | none | see [`clip::Config`]; by norm only | – | limits the gradient of the task |
 /// | `penalty` | none | a name | – | what makes weights vanish |
 /// | `lambda` | 0 | >= 0 | loss per unit of penalty | strength of the penalty |
+/// | `coupled` | false | – | – | whether a penalty of groups sees channels through all their layers, not each layer alone |
 /// | `lambda-schedule` | constant | see [`schedule::Config`] | share of lambda | over the stage |
 /// | `distill` | none | see [`Distill`] | – | learns from the dense network |
 /// | `gradual` | none | see [`Gradual`] | – | prunes while training |
@@ -36,6 +37,8 @@ pub struct Learn {
     pub penalty: Option<ByName>,
     #[serde(default)]
     pub lambda: f64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub coupled: bool,
     #[serde(default)]
     pub lambda_schedule: schedule::Config,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +49,10 @@ pub struct Learn {
     pub narrow: Option<Narrow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Learning from the answers of the dense network.
@@ -167,6 +174,7 @@ impl Learn {
             clip: None,
             penalty: None,
             lambda: 0.0,
+            coupled: false,
             lambda_schedule: schedule::Config::default(),
             distill: None,
             gradual: None,
@@ -195,6 +203,9 @@ impl Learn {
         }
         if self.penalty.is_none() && self.lambda > 0.0 {
             return Err(Error::Needs { what: "lambda", need: "a penalty" });
+        }
+        if self.coupled && self.penalty.is_none_or(|penalty| penalty.0.over_channels().is_none()) {
+            return Err(Error::Needs { what: "coupled", need: "a penalty of groups" });
         }
         if let Some(distill) = self.distill {
             within("distill.temperature", distill.temperature, "(0, inf)", |x| x > 0.0)?;
