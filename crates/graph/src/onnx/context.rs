@@ -8,6 +8,7 @@ use super::messages::{AttributeProto, NodeProto};
 use crate::graph::{Graph, ParamId, Role, ValueId};
 use crate::op::Op;
 use crate::shape::{Dim, Shape};
+use crate::tensor::Tensor;
 use crate::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,6 +19,8 @@ pub(crate) enum Thing {
     Value(ValueId),
     /// Known before the network runs, and not yet in the graph.
     Known(Known),
+    /// An output that nothing computes, as an op has it beside its first: only an error if it is read.
+    Missing(String),
 }
 
 /// One node that is being read.
@@ -27,6 +30,10 @@ pub(crate) struct Context<'a> {
     pub node: &'a NodeProto,
     pub name: &'a str,
     pub opset: i64,
+    /// Outputs after the first, by their place, as far as the node's function gives them.
+    pub more: Vec<(usize, Thing)>,
+    /// Whether anything reads an output, by its place.
+    pub wanted: Vec<bool>,
     asked: BTreeSet<String>,
     added: usize,
 }
@@ -38,7 +45,8 @@ impl<'a> Context<'a> {
         node: &'a NodeProto,
         (name, opset): (&'a str, i64),
     ) -> Self {
-        Self { graph, names, node, name, opset, asked: BTreeSet::new(), added: 0 }
+        let (more, wanted, asked) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { graph, names, node, name, opset, more, wanted, asked, added: 0 }
     }
 
     pub(crate) fn op(&self) -> &'a str {
@@ -112,6 +120,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether anything reads output `at`.
+    pub(crate) fn wants(&self, at: usize) -> bool {
+        self.wanted.get(at).copied().unwrap_or(false)
+    }
+
     /// The name at input `at`, if it is given.
     pub(crate) fn input(&self, at: usize) -> Option<&'a str> {
         self.node.input.get(at).map(String::as_str).filter(|name| !name.is_empty())
@@ -148,6 +161,9 @@ impl<'a> Context<'a> {
             }
             Some(Thing::Known(Known::Ints(_))) => {
                 return self.refuse(format!("reads integers `{name}`, which is not supported"));
+            }
+            Some(Thing::Missing(what)) => {
+                return self.refuse(format!("reads `{name}`, {what}, which is not computed"));
             }
             None => return self.refuse(format!("reads `{name}`, which nothing gives")),
         };
@@ -207,13 +223,35 @@ impl<'a> Context<'a> {
 
     /// Adds a node that gives one value.
     pub(crate) fn add(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId> {
+        Ok(self.add_all(op, inputs)?[0])
+    }
+
+    /// Adds a node with all its values.
+    pub(crate) fn add_all(
+        &mut self,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> Result<Vec<ValueId>> {
         self.added += 1;
         let mut name = self.name.to_owned();
         if self.added > 1 {
             name = format!("{name}.{}", self.added);
         }
-        let shape = self.graph.add(&name, op, inputs)?;
-        Ok(shape)
+        self.graph.add_all(&name, op, inputs)
+    }
+
+    /// A parameter of one number that is no weight.
+    pub(crate) fn number(&mut self, value: f32) -> Result<ValueId> {
+        self.constant(Tensor::full(&[], value))
+    }
+
+    /// A parameter that is no weight.
+    pub(crate) fn constant(&mut self, tensor: Tensor) -> Result<ValueId> {
+        let mut name = format!("{}.constant", self.name);
+        while self.graph.params.iter().any(|param| param.name == name) {
+            name.push('_');
+        }
+        self.graph.param(&name, Role::Constant, tensor)
     }
 
     /// Adds a reshape, if the shape is another.

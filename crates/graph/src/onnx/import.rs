@@ -74,12 +74,21 @@ pub fn import(bytes: &[u8], folder: Option<&Path>, batch: Batch) -> Result<Graph
         }
     }
     add_inputs(&mut graph, &mut names, proto, batch)?;
+    let read = read_names(proto);
     for at in sort::order(&proto.node)? {
-        add_node(&mut graph, &mut names, (&proto.node[at], opset), &external)?;
+        let node = &proto.node[at];
+        let wanted = node.output.iter().map(|name| read.contains(name.as_str())).collect();
+        add_node(&mut graph, &mut names, (node, opset, wanted), &external)?;
     }
     add_outputs(&mut graph, &mut names, proto)?;
     validate(&graph)?;
     Ok(graph)
+}
+
+/// The names that a node or the world outside reads.
+fn read_names(proto: &GraphProto) -> HashSet<&str> {
+    let inputs = proto.node.iter().flat_map(|node| &node.input).map(String::as_str);
+    inputs.chain(proto.output.iter().filter_map(|info| info.name.as_deref())).collect()
 }
 
 fn opset(model: &ModelProto) -> Result<i64> {
@@ -168,13 +177,14 @@ fn symbol(name: &str) -> String {
 fn add_node(
     graph: &mut Graph,
     names: &mut HashMap<String, Thing>,
-    (node, opset): (&NodeProto, i64),
+    (node, opset, wanted): (&NodeProto, i64, Vec<bool>),
     external: &External<'_>,
 ) -> Result<()> {
     let first = node.output.first().map_or("", String::as_str);
     let name = node.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(first);
     let before = graph.nodes.len();
     let mut cx = Context::new(graph, names, node, (name, opset));
+    cx.wanted = wanted;
     if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
         let domain = node.domain.as_deref().unwrap_or_default();
         return cx.refuse(format!("of domain `{domain}` is not supported"));
@@ -187,15 +197,24 @@ fn add_node(
         },
     };
     cx.finish()?;
-    // The name others know the value by is that of the output; the node's own is for messages.
-    if let Thing::Value(id) = thing
-        && graph.nodes.len() > before
-        && graph.nodes[before..].iter().any(|node| node.outputs.contains(&id))
-    {
-        graph.values[id.0].name = first.to_owned();
-    }
-    if !first.is_empty() && names.insert(first.to_owned(), thing).is_some() {
-        return unusable(format!("two things are named `{first}`"));
+    let mut more = std::mem::take(&mut cx.more);
+    more.push((0, thing));
+    for (at, name) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        let given = more.iter().position(|(place, _)| *place == at).map(|i| more.swap_remove(i).1);
+        let missing = || {
+            let op = node.op_type.as_deref().unwrap_or_default();
+            Thing::Missing(format!("output {at} of {op}"))
+        };
+        let thing = given.unwrap_or_else(missing);
+        // The name others know the value by is that of the output; the node's own is for messages.
+        if let Thing::Value(id) = thing
+            && graph.nodes[before..].iter().any(|node| node.outputs.contains(&id))
+        {
+            graph.values[id.0].name = name.clone();
+        }
+        if names.insert(name.clone(), thing).is_some() {
+            return unusable(format!("two things are named `{name}`"));
+        }
     }
     Ok(())
 }
@@ -221,6 +240,9 @@ fn add_outputs(
             }
             Some(Thing::Known(Known::Ints(_))) => {
                 return unusable(format!("output `{name}` is a shape, which is not supported"));
+            }
+            Some(Thing::Missing(what)) => {
+                return unusable(format!("output `{name}` is {what}, which is not computed"));
             }
             None => return unusable(format!("nothing gives the output `{name}`")),
         };

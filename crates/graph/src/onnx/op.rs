@@ -3,7 +3,9 @@
 //! Not here: which function belongs to which op (`op_table`).
 
 pub(crate) mod convolution;
+pub(crate) mod curve;
 pub(crate) mod elementwise;
 pub(crate) mod layout;
+pub(crate) mod normalization;
 pub(crate) mod product;
 pub(crate) mod reduction;

@@ -134,11 +134,11 @@ fn shapes_are_computed_and_roles_follow_from_readers() {
 
 #[test]
 fn an_op_that_cannot_run_is_named_with_node_and_opset() {
-    let mut odd = node("Celu", &["x"], "y");
+    let mut odd = node("Det", &["x"], "y");
     odd.name = Some("act".into());
     assert_eq!(
         refusal(&model(17, &[4], vec![odd], vec![])),
-        "node `act`: Celu of opset 17 is not supported"
+        "node `act`: Det of opset 17 is not supported"
     );
     let odd = with_int(node("Relu", &["x"], "y"), "slope", 3);
     let text = refusal(&model(13, &[4], vec![odd], vec![]));
@@ -175,6 +175,53 @@ fn same_padding_puts_the_odd_element_where_it_is_said() {
     };
     assert_eq!(pads("SAME_UPPER"), [0, 1]);
     assert_eq!(pads("SAME_LOWER"), [1, 0]);
+}
+
+#[test]
+fn outputs_beside_the_first_are_an_error_only_where_they_are_read() {
+    let mut pool = with_int(node("MaxPool", &["x"], "y"), "ceil_mode", 0);
+    pool.output.push("places".into());
+    pool.attribute.push(AttributeProto {
+        name: Some("kernel_shape".into()),
+        ints: vec![2],
+        r#type: Some(attribute_type::INTS),
+        ..AttributeProto::default()
+    });
+    assert!(read(&model(12, &[1, 4], vec![pool.clone()], vec![])).is_ok());
+    let relu = node("Relu", &["places"], "z");
+    assert_eq!(
+        refusal(&model(12, &[1, 4], vec![pool, relu], vec![])),
+        "node `z`: Relu of opset 12 reads `places`, output 1 of MaxPool, which is not computed"
+    );
+}
+
+#[test]
+fn parts_of_a_split_have_the_names_of_the_file() {
+    let mut split = with_int(node("Split", &["x"], "a"), "axis", -1);
+    split.output.push("b".into());
+    let sum = node("Add", &["b", "b"], "y");
+    let of = |opset, size| read(&model(opset, &[size], vec![split.clone(), sum.clone()], vec![]));
+    for (opset, size, a) in [(11, 4, 2), (13, 4, 2), (18, 5, 3)] {
+        let graph = of(opset, size).unwrap();
+        let shapes: Vec<String> =
+            graph.values.iter().map(|v| format!("{} {}", v.name, v.kind.shape)).collect();
+        let a = format!("a [batch, {a}]");
+        assert_eq!(shapes[1..], [&a, "b [batch, 2]", "y [batch, 2]"]);
+    }
+    assert!(of(13, 5).is_err());
+    let told = node("Split", &["x", "sizes"], "y");
+    let refused = refusal(&model(13, &[5], vec![told], vec![ints("sizes", vec![1, 4])]));
+    assert!(refused.ends_with("of [batch, 5] along axis 0 into 1 parts"), "{refused}");
+}
+
+#[test]
+fn negative_pads_crop() {
+    let pad = node("Pad", &["x", "pads"], "y");
+    let stored = vec![ints("pads", vec![0, -1, 0, 2])];
+    let graph = read(&model(17, &[4], vec![pad], stored)).unwrap();
+    let x = crate::Array::new(&[1, 4], vec![1.0, 2.0, 3.0, 4.0]);
+    let y = crate::evaluate(&graph, &[x], &graph.outputs, 0).unwrap().remove(0);
+    assert_eq!(y.data, [2.0, 3.0, 4.0, 0.0, 0.0]);
 }
 
 #[test]

@@ -3,10 +3,26 @@
 use crate::Result;
 use crate::graph::{Role, ValueId};
 use crate::onnx::context::Context;
-use crate::op::{AveragePool, BatchNormalization, Conv, GlobalAveragePool, MaxPool, Window};
+use crate::op::{
+    AveragePool, BatchNormalization, Conv, ConvTranspose, GlobalAveragePool, MaxPool, Window,
+};
+use crate::shape::Dim;
 
 /// Attributes that say where windows lie, over an input `x`.
 fn window(cx: &mut Context<'_>, x: ValueId, kernel: Vec<i64>) -> Result<Window> {
+    let rank = kernel.len();
+    let window = listed(cx, kernel)?;
+    let auto = cx.text("auto_pad", "NOTSET")?;
+    match auto.as_str() {
+        "NOTSET" | "" => Ok(window),
+        "VALID" => Ok(Window { pads: vec![0; 2 * rank], ..window }),
+        "SAME_UPPER" | "SAME_LOWER" => same(cx, x, window, auto == "SAME_UPPER"),
+        other => cx.refuse(format!("with auto_pad {other} is not supported")),
+    }
+}
+
+/// As [`window`], without looking at `auto_pad`.
+fn listed(cx: &mut Context<'_>, kernel: Vec<i64>) -> Result<Window> {
     let rank = kernel.len();
     let listed = [
         kernel,
@@ -16,23 +32,25 @@ fn window(cx: &mut Context<'_>, x: ValueId, kernel: Vec<i64>) -> Result<Window> 
     ];
     let mut lists = Vec::new();
     for list in listed {
-        match list.iter().map(|&n| usize::try_from(n)).collect::<Result<Vec<_>, _>>() {
-            Ok(list) => lists.push(list),
-            Err(_) => {
-                return cx.refuse(format!("with a negative number in {list:?} is not supported"));
-            }
-        }
+        lists.push(counts(cx, &list)?);
     }
     let [kernel_shape, strides, dilations, pads] =
         <[Vec<usize>; 4]>::try_from(lists).unwrap_or_default();
-    let window = Window { kernel_shape, strides, pads, dilations };
-    let auto = cx.text("auto_pad", "NOTSET")?;
-    match auto.as_str() {
-        "NOTSET" | "" => Ok(window),
-        "VALID" => Ok(Window { pads: vec![0; 2 * rank], ..window }),
-        "SAME_UPPER" | "SAME_LOWER" => same(cx, x, window, auto == "SAME_UPPER"),
-        other => cx.refuse(format!("with auto_pad {other} is not supported")),
+    Ok(Window { kernel_shape, strides, pads, dilations })
+}
+
+fn counts(cx: &Context<'_>, list: &[i64]) -> Result<Vec<usize>> {
+    match list.iter().map(|&n| usize::try_from(n)).collect() {
+        Ok(list) => Ok(list),
+        Err(_) => cx.refuse(format!("with a negative number in {list:?} is not supported")),
     }
+}
+
+/// The sizes of a weight's kernel, if `kernel_shape` does not say them.
+fn kernel_of(cx: &mut Context<'_>, w: ValueId) -> Vec<i64> {
+    let sizes = cx.shape(w).0.into_iter().skip(2).map(|dim| dim.fixed().map_or(-1, |n| n as i64));
+    let sizes = sizes.collect();
+    cx.ints("kernel_shape").unwrap_or(sizes)
 }
 
 /// Padding that gives `⌈size / stride⌉` outputs, the odd element at the end (upper) or the beginning.
@@ -64,9 +82,7 @@ fn same(cx: &Context<'_>, x: ValueId, mut window: Window, upper: bool) -> Result
 
 pub(crate) fn conv(cx: &mut Context<'_>) -> Result<ValueId> {
     let (x, w) = (cx.value(0)?, cx.param(1, Role::Weight)?);
-    let sizes = cx.shape(w).0.into_iter().skip(2).map(|dim| dim.fixed().map_or(-1, |n| n as i64));
-    let sizes: Vec<i64> = sizes.collect();
-    let kernel = cx.ints("kernel_shape").unwrap_or(sizes);
+    let kernel = kernel_of(cx, w);
     let window = window(cx, x, kernel)?;
     let group = usize::try_from(cx.int("group", 1)?).unwrap_or(0);
     let mut inputs = vec![x, w];
@@ -74,6 +90,91 @@ pub(crate) fn conv(cx: &mut Context<'_>) -> Result<ValueId> {
         inputs.push(cx.param(2, Role::Bias)?);
     }
     cx.add(Conv { window, group }, &inputs)
+}
+
+/// Padding may follow from the size that is wanted: what is missing to it goes to the end.
+pub(crate) fn conv_transpose(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, w) = (cx.value(0)?, cx.param(1, Role::Weight)?);
+    let kernel = kernel_of(cx, w);
+    let mut window = listed(cx, kernel)?;
+    let rank = window.rank();
+    let mut output_padding = match cx.ints("output_padding") {
+        Some(list) => counts(cx, &list)?,
+        None => vec![0; rank],
+    };
+    let shape = cx.shape(x);
+    let fits = shape.rank() == rank + 2
+        && [&window.strides, &window.dilations, &output_padding].iter().all(|l| l.len() == rank);
+    if !fits {
+        return cx.refuse(format!("with {window:?} over {shape} is not supported"));
+    }
+    let wanted = cx.ints("output_shape");
+    let auto = cx.text("auto_pad", "NOTSET")?;
+    match (wanted, auto.as_str()) {
+        (Some(sizes), _) => {
+            let sizes = counts(cx, &sizes)?;
+            let spatial = sizes[sizes.len().saturating_sub(rank)..].to_vec();
+            let spatial = spatial.into_iter().map(Some).collect::<Vec<_>>();
+            reach_sizes(cx, x, (&mut window, &mut output_padding), &spatial)?;
+        }
+        (None, "SAME_UPPER" | "SAME_LOWER") => {
+            let along = |i: usize| shape.0[2 + i].fixed()?.checked_mul(window.strides[i]);
+            let spatial: Vec<Option<usize>> = (0..rank).map(along).collect();
+            reach_sizes(cx, x, (&mut window, &mut output_padding), &spatial)?;
+        }
+        (None, "VALID") => window.pads = vec![0; 2 * rank],
+        (None, "NOTSET" | "") => {}
+        (None, other) => return cx.refuse(format!("with auto_pad {other} is not supported")),
+    }
+    let group = usize::try_from(cx.int("group", 1)?).unwrap_or(0);
+    let mut inputs = vec![x, w];
+    if cx.input(2).is_some() {
+        inputs.push(cx.param(2, Role::Bias)?);
+    }
+    cx.add(ConvTranspose { window, group, output_padding }, &inputs)
+}
+
+/// Pads, or lengthens, so that the output has these sizes.
+fn reach_sizes(
+    cx: &mut Context<'_>,
+    x: ValueId,
+    (window, output_padding): (&mut Window, &mut [usize]),
+    sizes: &[Option<usize>],
+) -> Result<()> {
+    let (rank, shape) = (window.rank(), cx.shape(x));
+    let upper = cx.text("auto_pad", "NOTSET")? == "SAME_UPPER";
+    window.pads = vec![0; 2 * rank];
+    for axis in 0..rank {
+        let reach = window.kernel_shape[axis].checked_sub(1);
+        let reach = reach.and_then(|taps| taps.checked_mul(window.dilations[axis]));
+        let steps = shape.0[2 + axis].fixed().and_then(|size| size.checked_sub(1));
+        let steps = steps.and_then(|steps| steps.checked_mul(window.strides[axis]));
+        let full = steps.zip(reach).and_then(|(steps, reach)| steps.checked_add(reach));
+        let full = full.and_then(|full| full.checked_add(output_padding[axis])?.checked_add(1));
+        let (Some(full), Some(Some(size))) = (full, sizes.get(axis)) else {
+            return cx.refuse(format!("over {shape} cannot have the output's size"));
+        };
+        if *size > full {
+            output_padding[axis] += size - full;
+            continue;
+        }
+        let total = full - size;
+        let (less, more) = (total / 2, total - total / 2);
+        (window.pads[axis], window.pads[axis + rank]) =
+            if upper { (less, more) } else { (more, less) };
+    }
+    Ok(())
+}
+
+/// A pool with a window over all there is.
+pub(crate) fn global_max_pool(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let shape = cx.shape(x);
+    let spatial: Option<Vec<usize>> = shape.0.iter().skip(2).map(Dim::fixed).collect();
+    match spatial {
+        Some(sizes) if !sizes.is_empty() => cx.add(MaxPool::new(Window::new(&sizes)), &[x]),
+        _ => cx.refuse(format!("over {shape} is not supported")),
+    }
 }
 
 fn pool_window(cx: &mut Context<'_>, x: ValueId) -> Result<Window> {

@@ -99,3 +99,20 @@ pub(crate) fn dropout(cx: &mut Context<'_>) -> Result<ValueId> {
     let seed = cx.graph.nodes.len() as u64;
     unary(cx, Dropout::new(ratio, seed))
 }
+
+/// The sum of any number of inputs.
+pub(crate) fn sum(cx: &mut Context<'_>) -> Result<ValueId> {
+    let mut sum = cx.value(0)?;
+    for at in 1..cx.node.input.len() {
+        let next = cx.value(at)?;
+        sum = cx.add(Add, &[sum, next])?;
+    }
+    Ok(sum)
+}
+
+/// The mean of any number of inputs.
+pub(crate) fn mean(cx: &mut Context<'_>) -> Result<ValueId> {
+    let sum = sum(cx)?;
+    let count = cx.number(cx.node.input.len() as f32)?;
+    cx.add(Div, &[sum, count])
+}

@@ -2,10 +2,10 @@
 
 use crate::Result;
 use crate::graph::ValueId;
-use crate::onnx::context::Context;
+use crate::onnx::context::{Context, Thing};
 use crate::onnx::known::Extent;
 use crate::onnx::stored::MAX_RANK;
-use crate::op::{Concat, Expand, Flatten, Pad, PadMode, Slice, Transpose};
+use crate::op::{Concat, Expand, Flatten, Pad, PadMode, Slice, Split, Transpose};
 use crate::shape::{Dim, Shape};
 
 pub(crate) fn concat(cx: &mut Context<'_>) -> Result<ValueId> {
@@ -165,12 +165,125 @@ pub(crate) fn pad(cx: &mut Context<'_>) -> Result<ValueId> {
     let mut pads = vec![0; 2 * rank];
     for (i, &axis) in axes.iter().enumerate() {
         let axis = cx.place(axis, rank)?;
-        for (to, from) in [(axis, i), (axis + rank, i + axes.len())] {
-            match usize::try_from(listed[from]) {
-                Ok(pad) => pads[to] = pad,
-                Err(_) => return cx.refuse("with negative pads is not supported"),
-            }
+        pads[axis] = listed[i];
+        pads[axis + rank] = listed[i + axes.len()];
+    }
+    let x = crop(cx, x, &pads, mode)?;
+    let pads: Vec<usize> = pads.iter().map(|&pad| usize::try_from(pad).unwrap_or(0)).collect();
+    cx.add(Pad { pads, mode, value }, &[x])
+}
+
+/// What negative pads leave of a value.
+fn crop(cx: &mut Context<'_>, x: ValueId, pads: &[i64], mode: PadMode) -> Result<ValueId> {
+    let rank = pads.len() / 2;
+    let (starts, ends, axes, steps) = Default::default();
+    let mut slice = Slice { starts, ends, axes, steps };
+    for axis in 0..rank {
+        let (begin, end) = (pads[axis].min(0), pads[axis + rank].min(0));
+        if begin == 0 && end == 0 {
+            continue;
+        }
+        if mode != PadMode::Constant && pads[axis].max(pads[axis + rank]) > 0 {
+            return cx.refuse("that crops and mirrors one axis is not supported");
+        }
+        slice.starts.push(begin.saturating_neg());
+        slice.ends.push(if end == 0 { i64::MAX } else { end });
+        slice.axes.push(axis as i64);
+        slice.steps.push(1);
+    }
+    if slice.axes.is_empty() { Ok(x) } else { cx.add(slice, &[x]) }
+}
+
+/// Sizes are an attribute up to opset 12, an input from 13 on; without them the parts are equal, but
+/// for a smaller last from 18 on.
+pub(crate) fn split(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, axis) = (cx.value(0)?, cx.int("axis", 0)?);
+    let shape = cx.shape(x);
+    let at = cx.place(axis, shape.rank())?;
+    let listed = cx.ints("split");
+    let listed = if cx.opset < 13 { listed } else { cx.known_ints(1)? };
+    let count = cx.node.output.len();
+    if cx.opset >= 18 {
+        let told = cx.int("num_outputs", count as i64)?;
+        if usize::try_from(told) != Ok(count) {
+            return cx.refuse(format!("has {count} outputs and num_outputs {told}"));
         }
     }
-    cx.add(Pad { pads, mode, value }, &[x])
+    let sizes: Option<Vec<usize>> = match listed {
+        Some(listed) => listed.iter().map(|&size| usize::try_from(size).ok()).collect(),
+        None => {
+            let even = |size: &usize| cx.opset >= 18 || size.is_multiple_of(count);
+            let size = shape.0[at].fixed().filter(|size| count > 0 && even(size));
+            size.map(|size| equal_parts(size, count))
+        }
+    };
+    match sizes {
+        Some(sizes) if sizes.len() == count && count > 0 => {
+            let parts = cx.add_all(Split { axis, sizes }, &[x])?;
+            let rest = parts.iter().enumerate().skip(1);
+            cx.more.extend(rest.map(|(i, id)| (i, Thing::Value(*id))));
+            Ok(parts[0])
+        }
+        _ => cx.refuse(format!("of {shape} along axis {axis} into {count} parts")),
+    }
+}
+
+fn equal_parts(size: usize, count: usize) -> Vec<usize> {
+    let each = size.div_ceil(count);
+    (0..count).map(|i| each.min(size.saturating_sub(i * each))).collect()
+}
+
+/// Batch, channels, height and width of a value, and the block size.
+fn blocks(cx: &mut Context<'_>, x: ValueId) -> Result<([Dim; 4], Dim)> {
+    let size = usize::try_from(cx.int("blocksize", 0)?).unwrap_or(0);
+    match <[Dim; 4]>::try_from(cx.shape(x).0) {
+        Ok(dims) if size > 0 => Ok((dims, Dim::from(size))),
+        _ => cx.refuse(format!("of {} with blocksize {size} is not supported", cx.shape(x))),
+    }
+}
+
+/// A reshape, a transpose, and a reshape again.
+fn rearrange(
+    cx: &mut Context<'_>,
+    x: ValueId,
+    (apart, perm, together): ([Dim; 6], [usize; 6], [Option<Dim>; 4]),
+) -> Result<ValueId> {
+    let Some(together) = together.into_iter().collect() else {
+        return cx.refuse("makes a dimension that is too large");
+    };
+    let y = cx.reshape(x, apart.to_vec())?;
+    let y = cx.add(Transpose { perm: perm.to_vec() }, &[y])?;
+    cx.reshape(y, together)
+}
+
+/// Channels become blocks of pixels: the block's place is the outer part of a channel's index (DCR) or the inner one (CRD).
+pub(crate) fn depth_to_space(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let ([n, c, h, w], block) = blocks(cx, x)?;
+    let inner = block.times(&block).and_then(|area| c.divided_by(&area));
+    let Some(inner) = inner else {
+        return cx.refuse(format!("of {c} channels into blocks of {block} x {block}"));
+    };
+    let b = || block.clone();
+    let together = [Some(n.clone()), Some(inner.clone()), h.times(&block), w.times(&block)];
+    let (apart, perm) = match cx.text("mode", "DCR")?.as_str() {
+        "DCR" => ([n, b(), b(), inner, h, w], [0, 3, 4, 1, 5, 2]),
+        "CRD" => ([n, inner, b(), b(), h, w], [0, 1, 4, 2, 5, 3]),
+        other => return cx.refuse(format!("with mode {other} is not supported")),
+    };
+    rearrange(cx, x, (apart, perm, together))
+}
+
+/// Blocks of pixels become channels, the block's place the outer part of a channel's index.
+pub(crate) fn space_to_depth(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let ([n, c, h, w], block) = blocks(cx, x)?;
+    let (Some(rows), Some(columns)) = (h.divided_by(&block), w.divided_by(&block)) else {
+        return cx.refuse(format!("of {h} x {w} into blocks of {block} x {block}"));
+    };
+    let b = || block.clone();
+    let channels = block.times(&block).and_then(|area| area.times(&c));
+    let together = [Some(n.clone()), channels, Some(rows.clone()), Some(columns.clone())];
+    let apart = [n, c, rows, b(), columns, b()];
+    rearrange(cx, x, (apart, [0, 3, 5, 1, 2, 4], together))
 }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::graph::ValueId;
 use crate::onnx::context::Context;
-use crate::op::{LogSoftmax, Op, ReduceMean, ReduceSum, Softmax};
+use crate::op::{Abs, Div, Log, LogSoftmax, Mul, Op, ReduceMean, ReduceSum, Softmax, Sqrt};
 use crate::shape::Shape;
 
 /// Axes are an attribute up to opset `last`, an input afterwards; `None` if nothing is to be reduced.
@@ -31,6 +31,62 @@ pub(crate) fn sum(cx: &mut Context<'_>) -> Result<ValueId> {
         Some(axes) => cx.add(ReduceSum { axes, keepdims }, &[x]),
         None => Ok(x),
     }
+}
+
+/// A sum over what `before` makes of the elements.
+fn sum_of(
+    cx: &mut Context<'_>,
+    before: impl Fn(&mut Context<'_>, ValueId) -> Result<ValueId>,
+) -> Result<ValueId> {
+    let (x, keepdims) = (cx.value(0)?, cx.int("keepdims", 1)? != 0);
+    match axes(cx, 17)? {
+        Some(axes) => {
+            let elements = before(cx, x)?;
+            cx.add(ReduceSum { axes, keepdims }, &[elements])
+        }
+        None => cx.refuse("over no axes is not supported"),
+    }
+}
+
+fn square(cx: &mut Context<'_>, x: ValueId) -> Result<ValueId> {
+    cx.add(Mul, &[x, x])
+}
+
+pub(crate) fn l1(cx: &mut Context<'_>) -> Result<ValueId> {
+    sum_of(cx, |cx, x| cx.add(Abs, &[x]))
+}
+
+pub(crate) fn l2(cx: &mut Context<'_>) -> Result<ValueId> {
+    let squares = sum_of(cx, square)?;
+    cx.add(Sqrt, &[squares])
+}
+
+pub(crate) fn log_sum(cx: &mut Context<'_>) -> Result<ValueId> {
+    let sum = sum_of(cx, |_, x| Ok(x))?;
+    cx.add(Log, &[sum])
+}
+
+pub(crate) fn sum_square(cx: &mut Context<'_>) -> Result<ValueId> {
+    sum_of(cx, square)
+}
+
+/// `x / ‖x‖` along one axis, by the sum of absolute values or the Euclidean length.
+pub(crate) fn lp_normalization(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, axis, p) = (cx.value(0)?, cx.int("axis", -1)?, cx.int("p", 2)?);
+    let sum = ReduceSum { axes: vec![axis], keepdims: true };
+    let length = match p {
+        1 => {
+            let sizes = cx.add(Abs, &[x])?;
+            cx.add(sum, &[sizes])?
+        }
+        2 => {
+            let squares = square(cx, x)?;
+            let total = cx.add(sum, &[squares])?;
+            cx.add(Sqrt, &[total])?
+        }
+        _ => return cx.refuse(format!("with p = {p} is not supported")),
+    };
+    cx.add(Div, &[x, length])
 }
 
 pub(crate) fn softmax(cx: &mut Context<'_>) -> Result<ValueId> {
