@@ -17,6 +17,7 @@ mod constant;
 mod coupling;
 mod dead;
 mod flow;
+mod inputs;
 mod reader;
 mod remove;
 mod spread;
@@ -27,6 +28,7 @@ mod units;
 pub use coupling::{Coupling, Kept, Narrowing};
 pub use dead::dead;
 use flow::Flow;
+pub use inputs::select_inputs;
 pub use remove::{Removed, Stayed, cut, remove};
 
 /// The channels of a network.

@@ -132,6 +132,7 @@ ops! {
     reduce_sum { ReduceSum }
     relu { Relu, ReluGradient }
     reshape { Flatten, Reshape }
+    select { Select, SelectGradient }
     sigmoid { Sigmoid, SigmoidGradient }
     slice { Slice, SliceGradient }
     softmax { Softmax, SoftmaxGradient, LogSoftmax, LogSoftmaxGradient }

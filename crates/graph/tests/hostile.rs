@@ -176,7 +176,12 @@ fn reshaping(numbers: &mut Numbers, rank: usize) -> Op {
         trans_a: coin(numbers),
         trans_b: coin(numbers),
     };
-    let ops: [Op; 14] = [
+    let places = 2 + numbers.index(2) * 100;
+    let indices = (0..numbers.index(4)).map(|_| numbers.index(places)).collect();
+    let select = Select { axis: axis % 3, indices };
+    let ops: [Op; 16] = [
+        select.clone().into(),
+        SelectGradient { select, shape: shape.clone() }.into(),
         slice.clone().into(),
         SliceGradient { slice, shape: shape.clone() }.into(),
         pad.clone().into(),
@@ -244,6 +249,7 @@ fn fitting(op: &Op, first: &Shape) -> Option<Vec<Type>> {
             op.pool.infer(&[t(&x)]).ok()?
         }
         Op::SliceGradient(op) => op.slice.infer(&[t(&op.shape)]).ok()?,
+        Op::SelectGradient(op) => op.select.infer(&[t(&op.shape)]).ok()?,
         Op::ReduceMeanGradient(op) => op.mean.infer(&[t(&op.shape)]).ok()?,
         Op::Gemm(_) | Op::MatMul(_) => {
             let matrix = part(0..2)?;

@@ -4,7 +4,7 @@
 //! from what someone said.
 //! Not here: the numbers' meanings (`result`), the counting itself (`hoyer_graph::cost`).
 
-use hoyer_graph::{Bindings, Cost, Graph, LayerCost, ParamId, Role};
+use hoyer_graph::{Bindings, Cost, Graph, LayerCost, Op, ParamId, Role};
 
 use crate::error::{Error, Result};
 use crate::report::{PixelMap, WeightHistogram};
@@ -120,11 +120,37 @@ pub fn pixel_map(graph: &Graph, image: Option<[usize; 3]>) -> Result<Option<Pixe
         ("Conv", &[_, channels, height, width]) => {
             PixelMap::of_convolution(tensor.data(), [channels, height, width]).map(Some)
         }
-        ("Gemm", &[_, inputs]) if inputs == image.iter().product::<usize>() => {
-            PixelMap::of_linear(tensor.data(), image).map(Some)
+        ("Gemm", &[_, inputs]) => {
+            let all = image.iter().product::<usize>();
+            match selected(graph) {
+                Some(pixels) if pixels.len() == inputs && pixels.iter().all(|p| *p < all) => {
+                    PixelMap::of_linear(&spread(tensor.data(), pixels, all), image).map(Some)
+                }
+                None if inputs == all => PixelMap::of_linear(tensor.data(), image).map(Some),
+                _ => Ok(None),
+            }
         }
         _ => Ok(None),
     }
+}
+
+/// The pixels that the network reads, if it chooses some.
+fn selected(graph: &Graph) -> Option<&[usize]> {
+    graph.nodes.iter().find_map(|node| match &node.op {
+        Op::Select(select) => Some(select.indices.as_slice()),
+        _ => None,
+    })
+}
+
+/// Rows over some pixels as rows over `all` of them, zero elsewhere.
+fn spread(rows: &[f32], pixels: &[usize], all: usize) -> Vec<f32> {
+    let mut whole = Vec::with_capacity(rows.len() / pixels.len().max(1) * all);
+    for row in rows.chunks(pixels.len().max(1)) {
+        let start = whole.len();
+        whole.resize(start + all, 0.0);
+        pixels.iter().zip(row).for_each(|(pixel, weight)| whole[start + pixel] = *weight);
+    }
+    whole
 }
 
 fn first_layer(graph: &Graph) -> Result<Option<(String, ParamId)>> {

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use hoyer_graph::Graph;
 use hoyer_graph::container::{self, Metadata};
+use hoyer_graph::groups::select_inputs;
 use hoyer_kernels::pool::Pool;
 use hoyer_learn::observer::Observer;
 use hoyer_learn::recipe::{Recipe, Stage};
@@ -124,12 +125,13 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
 
 /// The network before any training.
 fn fresh(recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
-    let path = Path::new(&recipe.model);
-    if is_model_file(path) {
-        return Ok(model_file::load(path)?.0);
-    }
-    let classes = dataset.classes.len();
-    Ok(hoyer_zoo::model::build(&recipe.model, &dataset.shape, classes, recipe.seed)?)
+    let (path, classes) = (Path::new(&recipe.model), dataset.classes.len());
+    let graph = if is_model_file(path) {
+        model_file::load(path)?.0
+    } else {
+        hoyer_zoo::model::build(&recipe.model, &dataset.shape, classes, recipe.seed)?
+    };
+    Ok(if recipe.inputs { select_inputs(&graph)? } else { graph })
 }
 
 fn split(recipe: &Recipe, dataset: &Dataset) -> Result<Parts> {

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::within;
 use crate::{Error, Result};
 
+mod calibrate;
 mod cut;
 mod learn;
 mod nearest;
@@ -38,7 +39,8 @@ mod nearest;
 mod tests;
 mod words;
 
-pub use cut::{Auto, Cut, Rule};
+pub use calibrate::Calibrate;
+pub use cut::{Auto, ChannelRule, Cut, Rule};
 pub use learn::{Distill, Gradual, Learn, Narrow, Score};
 
 use crate::record::StageKind;
@@ -56,6 +58,7 @@ use crate::record::StageKind;
 /// | `augmentation` | none | see [`Augmentation`] | – | how training images are varied |
 /// | `promise` | none | see [`Promise`] | – | what the result must keep |
 /// | `biases` | false | – | – | whether biases are penalized and pruned too |
+/// | `inputs` | false | – | – | whether inputs that a first linear layer reads may be left out, one by one, as channels are |
 /// | `stage` | – | at least one | – | what is done, in order |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -77,7 +80,13 @@ pub struct Recipe {
     pub promise: Promise,
     #[serde(default)]
     pub biases: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inputs: bool,
     pub stage: Vec<Stage>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn five_thousand() -> usize {
@@ -153,6 +162,8 @@ pub enum Stage {
     Sparsify(Learn),
     /// One cut.
     Prune(Cut),
+    /// Statistics of batch normalization are measured anew.
+    Calibrate(Calibrate),
     /// Training of what is left.
     Finetune(Learn),
 }
@@ -165,6 +176,7 @@ impl Stage {
             Self::Train(_) => StageKind::Train,
             Self::Sparsify(_) => StageKind::Sparsify,
             Self::Prune(_) => StageKind::Prune,
+            Self::Calibrate(_) => StageKind::Calibrate,
             Self::Finetune(_) => StageKind::Finetune,
         }
     }
@@ -174,7 +186,7 @@ impl Stage {
     pub fn learn(&self) -> Option<&Learn> {
         match self {
             Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => Some(learn),
-            Self::Prune(_) => None,
+            Self::Prune(_) | Self::Calibrate(_) => None,
         }
     }
 
@@ -182,11 +194,11 @@ impl Stage {
     pub fn learn_mut(&mut self) -> Option<&mut Learn> {
         match self {
             Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => Some(learn),
-            Self::Prune(_) => None,
+            Self::Prune(_) | Self::Calibrate(_) => None,
         }
     }
 
-    /// Epochs it takes; 0 for a cut.
+    /// Epochs it takes; 0 if it does not train.
     #[must_use]
     pub fn epochs(&self) -> u32 {
         self.learn().map_or(0, |learn| learn.epochs)
@@ -195,6 +207,7 @@ impl Stage {
     fn check(&self, promise: Promise) -> Result<()> {
         match self {
             Self::Prune(cut) => cut.check(promise),
+            Self::Calibrate(calibrate) => calibrate.check(),
             Self::Train(learn) if learn.penalty.is_some() || learn.cuts() => {
                 let text = "train has neither penalty nor gradual nor narrow; such a stage is kind = \"sparsify\"";
                 Err(Error::Recipe(text.into()))

@@ -18,6 +18,8 @@ pub enum StageKind {
     Sparsify,
     /// Weights are set to zero and masked; no training.
     Prune,
+    /// Statistics of batch normalization are measured anew; no training.
+    Calibrate,
     /// Training of what is left, the mask held.
     Finetune,
 }
@@ -34,6 +36,7 @@ impl StageKind {
             Self::Train => "train",
             Self::Sparsify => "sparsify",
             Self::Prune => "prune",
+            Self::Calibrate => "calibrate",
             Self::Finetune => "finetune",
         }
     }
@@ -173,7 +176,13 @@ mod tests {
 
     #[test]
     fn kinds_are_written_by_their_name() {
-        for kind in [StageKind::Train, StageKind::Sparsify, StageKind::Prune, StageKind::Finetune] {
+        for kind in [
+            StageKind::Train,
+            StageKind::Sparsify,
+            StageKind::Prune,
+            StageKind::Calibrate,
+            StageKind::Finetune,
+        ] {
             let text = serde_json::to_string(&kind).unwrap();
             assert_eq!(text, format!("\"{}\"", kind.name()));
         }

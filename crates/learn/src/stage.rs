@@ -22,6 +22,7 @@ use crate::trainer::{Evaluator, Score};
 use crate::units::Units;
 use crate::{Error, Result};
 
+mod calibrate;
 mod channels;
 mod cut;
 mod gradual;
@@ -96,6 +97,14 @@ pub fn run(setup: Setup<'_>) -> Result<Outcome> {
     Ok(run.outcome())
 }
 
+/// Refuses to go on once the run is to stop.
+fn is_stopped(run: &Run<'_>) -> Result<()> {
+    match run.is_stopped() {
+        true => Err(Error::Interrupted { step: run.state.step }),
+        false => Ok(()),
+    }
+}
+
 /// A run under way.
 struct Run<'a> {
     setup: Setup<'a>,
@@ -152,6 +161,7 @@ impl<'a> Run<'a> {
         let clock = Instant::now();
         let score = match stage {
             Stage::Prune(cut) => self.cut(cut)?,
+            Stage::Calibrate(calibrate) => self.calibrate(calibrate)?,
             Stage::Train(learn) | Stage::Sparsify(learn) | Stage::Finetune(learn) => {
                 self.learn(learn, stage.kind())?
             }

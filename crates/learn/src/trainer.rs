@@ -214,7 +214,7 @@ fn parameter(
 }
 
 /// Fills the batch that begins with sample `first`, on all threads.
-fn fill(samples: &dyn Samples, first: usize, input: &mut [f32], pool: &Pool) {
+pub(crate) fn fill(samples: &dyn Samples, first: usize, input: &mut [f32], pool: &Pool) {
     let len = samples.sample_len();
     let batch = input.len() / len.max(1);
     pool.for_each(batch, Chunks::new(input, len), |i, part| samples.fill(first + i, part));

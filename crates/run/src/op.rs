@@ -17,6 +17,7 @@ mod normalization;
 mod places;
 mod reduce;
 mod reference;
+mod select;
 mod softmax;
 mod softmax_cross_entropy;
 mod split;
@@ -76,6 +77,8 @@ fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::Concat(op) => concat::kernel(op, site),
         Op::Expand(_) => places::expand(site),
         Op::Pad(op) => places::pad(op, site),
+        Op::Select(op) => select::forward(op, site),
+        Op::SelectGradient(op) => select::gradient(&op.select, site),
         Op::Slice(op) => places::slice(op, site),
         Op::SliceGradient(op) => places::slice_gradient(&op.slice, site),
         Op::Split(op) => split::kernel(op, site),

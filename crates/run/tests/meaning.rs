@@ -229,6 +229,19 @@ fn moves_compute_their_meaning() {
 }
 
 #[test]
+fn choices_compute_their_meaning() {
+    for (axis, indices) in [(1, vec![2, 0, 2]), (-1, vec![70]), (0, vec![1, 0, 1, 1])] {
+        let mut g = Graph::new("select");
+        let x = g.param("x", Role::Weight, Numbers(3).tensor(&[2, 5, 71])).unwrap();
+        let y = g.add("select", Select { axis, indices }, &[x]).unwrap();
+        let square = g.add("square", Mul, &[y, y]).unwrap();
+        let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[square]).unwrap();
+        let dx = gradient(&mut g, loss, &[x]).unwrap()[0];
+        compare_threads(&g, &[], &[y, dx]);
+    }
+}
+
+#[test]
 fn splits_compute_their_meaning() {
     for (axis, sizes) in [(1, vec![2, 0, 3]), (-1, vec![70, 1]), (0, vec![2])] {
         let mut g = Graph::new("split");

@@ -40,6 +40,12 @@ pub enum Coupling {
         /// Whether outputs still have those axes.
         keepdims: bool,
     },
+    /// Elements of the output are chosen ones of the first input along this axis: any of them can be left out, none of the
+    /// input's can.
+    Chosen {
+        /// The axis.
+        axis: usize,
+    },
     /// Nothing is known.
     Opaque,
 }

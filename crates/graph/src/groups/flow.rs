@@ -64,6 +64,7 @@ impl<'g> Flow<'g> {
             }
             Coupling::Product { trans_a, trans_b } => self.product(node, trans_a, trans_b),
             Coupling::Mixed { axes, keepdims } => self.mixed(node, &axes, keepdims),
+            Coupling::Chosen { axis } => self.chosen(node, axis),
             Coupling::Opaque => self.opaque(node),
         }
         Ok(())
@@ -322,6 +323,14 @@ impl<'g> Flow<'g> {
             channels.axis -= axes.iter().filter(|axis| **axis < channels.axis).count();
         }
         self.put(node, &channels);
+    }
+
+    fn chosen(&mut self, node: &Node, axis: usize) {
+        self.opaque(node);
+        if let Some(count) = self.size(node.outputs[0], axis).filter(|count| *count > 1) {
+            let units = self.units.fresh(count);
+            self.put(node, &Channels { axis, units });
+        }
     }
 
     fn moved(&mut self, node: &Node, rigid: &[usize]) -> Result<()> {

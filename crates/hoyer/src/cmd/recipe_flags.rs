@@ -120,7 +120,7 @@ impl RecipeFlags {
                 Budget::Accuracy(_) => {}
             }
         }
-        let narrow = macs.map(|macs| Narrow { macs, until: LAST_NARROWED });
+        let narrow = macs.map(|macs| Narrow { macs, until: LAST_NARROWED, round_to: 1 });
         let cut = match (weights, narrow) {
             (Some(weights), _) => Some(Cut::to_weights(weights)),
             (None, Some(_)) => None,
@@ -149,6 +149,7 @@ impl RecipeFlags {
             augmentation: Default::default(),
             promise: Promise::default(),
             biases: false,
+            inputs: false,
             stage: [Stage::Train(dense), Stage::Sparsify(sparsify)]
                 .into_iter()
                 .chain(cut.map(Stage::Prune))

@@ -91,6 +91,7 @@ impl Train {
             augmentation: Default::default(),
             promise: Promise::default(),
             biases: false,
+            inputs: false,
             stage: vec![Stage::Train(learn)],
         }
     }

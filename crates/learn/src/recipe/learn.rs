@@ -37,7 +37,7 @@ pub struct Learn {
     pub penalty: Option<ByName>,
     #[serde(default)]
     pub lambda: f64,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "super::is_false")]
     pub coupled: bool,
     #[serde(default)]
     pub lambda_schedule: schedule::Config,
@@ -49,10 +49,6 @@ pub struct Learn {
     pub narrow: Option<Narrow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// Learning from the answers of the dense network.
@@ -121,6 +117,7 @@ fn long() -> f64 {
 /// | --- | --- | --- | --- | --- |
 /// | `macs` | – | >= 1 | multiply-accumulates of one sample | how many are left in the end, `n₁` |
 /// | `until` | 1 | (0, 1] | share of the stage | when `n₁` is reached; `q` rises evenly to 1 by then |
+/// | `round-to` | 1 | >= 1 | channels | every group keeps a multiple of it |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the table names every field")]
@@ -128,6 +125,16 @@ pub struct Narrow {
     pub macs: u64,
     #[serde(default = "one")]
     pub until: f64,
+    #[serde(default = "one_channel", skip_serializing_if = "is_one")]
+    pub round_to: usize,
+}
+
+pub(super) fn one_channel() -> usize {
+    1
+}
+
+pub(super) fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 impl Narrow {
@@ -217,6 +224,7 @@ impl Learn {
         if let Some(narrow) = self.narrow {
             within("narrow.macs", narrow.macs as f64, "at least 1", |x| x >= 1.0)?;
             within("narrow.until", narrow.until, "(0, 1]", |x| x > 0.0 && x <= 1.0)?;
+            within("narrow.round-to", narrow.round_to as f64, "at least 1", |x| x >= 1.0)?;
             if self.gradual.is_some() {
                 return Err(Error::Recipe("narrow and gradual cannot be in one stage".into()));
             }

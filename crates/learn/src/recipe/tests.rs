@@ -70,7 +70,7 @@ fn numbers_out_of_range_are_refused_with_their_stage() {
 
 #[test]
 fn stages_that_make_no_sense_are_refused() {
-    let one = "recipe: stage 3 (prune): prune needs exactly one of std-share, absolute, layer-sparsity, sparsity, weights, channels, macs, auto";
+    let one = "recipe: stage 3 (prune): prune needs exactly one of std-share, absolute, layer-sparsity, sparsity, weights, channels, macs, parameters, channel-norm, channel-elements, auto";
     assert_eq!(error("auto = { accuracy = 0.98 }", ""), one);
     assert_eq!(error("auto = { accuracy = 0.98 }", "weights = 3\nsparsity = 0.5"), one);
     assert!(error("penalty = \"hoyer-square\"\n", "").ends_with("lambda needs a penalty"));

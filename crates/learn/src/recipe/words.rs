@@ -9,6 +9,9 @@ impl Stage {
         match self {
             Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => of_learn(learn),
             Self::Prune(cut) => of_cut(cut),
+            Self::Calibrate(calibrate) => {
+                format!("statistics of batch normalization over {} batches", calibrate.batches)
+            }
         }
     }
 }
@@ -46,7 +49,15 @@ fn of_cut(cut: &Cut) -> String {
         cut.weights.map(|weights| format!("to {weights} weights")),
         word(cut.channels, "without ", " of all channels"),
         cut.macs.map(|macs| format!("without channels, to {macs} multiply-accumulates")),
-        cut.auto.map(|_| "the largest threshold that keeps the validation accuracy".into()),
+        cut.parameters.map(|most| format!("without channels, to {most} parameters")),
+        word(cut.channel_norm, "without channels of norm below ", " of the average"),
+        word(cut.channel_elements, "without channels of weights below ", " standard deviations"),
+        cut.auto
+            .filter(|auto| auto.channels)
+            .map(|_| "without as many channels as keep the validation accuracy".into()),
+        cut.auto
+            .filter(|auto| !auto.channels)
+            .map(|_| "the largest threshold that keeps the validation accuracy".into()),
     ];
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -1,21 +1,62 @@
 //! A cut of whole channels: the network is rebuilt without them, and is smaller and faster everywhere.
 //!
-//! ```text
-//! score(channel) = mean over the layers it runs through of |w_c|² / mean over channels of |w|²
-//! ```
-//! `w_c` are a layer's weights of channel `c`, made by it or read from it. A layer's own mean makes layers comparable, as in
-//! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. The channels that score least go first; under a budget of
-//! multiply-accumulates, those that score least for each one they take.
+//! The channels that score least ([`score`]) go first, until the rule is met.
 
-use hoyer_graph::groups::{Channel, Groups, Member, cut, groups};
-use hoyer_graph::{Bindings, Graph, Role, cost, strides};
+use hoyer_graph::groups::{Channel, Groups, cut, dead, groups};
+use hoyer_graph::{Graph, cost};
 
-use super::Run;
+use super::cut::{apply, search};
+use super::{Run, is_stopped};
 use crate::Result;
 use crate::optimizer::Moments;
-use crate::recipe::Rule;
-use crate::snapshot::Snapshot;
-use crate::trainer::Score;
+use crate::recipe::{ChannelRule, Narrow};
+use crate::snapshot::{Snapshot, prunable};
+use crate::threshold::Threshold;
+use crate::trainer::{Evaluator, Score};
+
+mod round;
+mod score;
+
+use round::rounded;
+use score::{Price, Scored, one, order};
+
+/// The channels of a network in the order they should go, and how many of a layer's must be a multiple of what.
+struct Candidates {
+    found: Groups,
+    order: Vec<Scored>,
+    multiple: usize,
+}
+
+impl Candidates {
+    fn of(graph: &Graph, price: Price, multiple: usize) -> Result<Self> {
+        let found = groups(graph)?;
+        let order = order(graph, &found, price)?;
+        Ok(Self { found, order, multiple })
+    }
+
+    /// The first `count`, without those that must stay for a round number.
+    fn gone(&self, count: usize) -> Vec<Channel> {
+        rounded(&self.found, &self.order[..count], self.multiple)
+    }
+
+    /// How many must go until at most so much is left; all of them if that is not enough.
+    fn fewest(&self, graph: &Graph, price: Price, most: u64) -> Result<usize> {
+        let left = |graph: &Graph| -> Result<u64> {
+            let cost = cost(graph, &one())?;
+            Ok(if price == Price::Macs { cost.macs } else { cost.parameters })
+        };
+        let (mut enough, mut too_few) = (self.order.len(), 0);
+        if left(graph)? <= most {
+            return Ok(0);
+        }
+        while enough - too_few > 1 {
+            let middle = usize::midpoint(enough, too_few);
+            let small = cut(graph, &self.found, &self.gone(middle))?.graph;
+            if left(&small)? <= most { enough = middle } else { too_few = middle }
+        }
+        Ok(enough)
+    }
+}
 
 impl Run<'_> {
     /// Multiply-accumulates of one sample.
@@ -25,12 +66,12 @@ impl Run<'_> {
 
     /// Removes channels of the state's network until at most so many multiply-accumulates are left, and cuts what the
     /// stage remembers of them.
-    pub(super) fn narrow(&mut self, macs: u64) -> Result<()> {
+    pub(super) fn narrow(&mut self, narrow: Narrow, macs: u64) -> Result<()> {
         self.state.params.put(&mut self.graph.params);
-        let found = groups(&self.graph)?;
-        let order = order(&self.graph, &found, Price::Macs)?;
-        let gone = &order[..self.fewest(&found, &order, macs)?];
-        let without = Without { graph: &self.graph, found: &found, gone };
+        let candidates = Candidates::of(&self.graph, Price::Macs, narrow.round_to)?;
+        let gone = candidates.gone(candidates.fewest(&self.graph, Price::Macs, macs)?);
+        let found = &candidates.found;
+        let without = Without { graph: &self.graph, found, gone: &gone };
         let all: Vec<usize> = (0..self.graph.params.len()).collect();
         let is_trained = |i: &usize| self.graph.params[*i].role.is_trained();
         let trained: Vec<usize> = all.iter().copied().filter(is_trained).collect();
@@ -40,43 +81,67 @@ impl Run<'_> {
             }
         }
         without.cut(&all, self.state.average.iter_mut())?;
-        let small = cut(&self.graph, &found, gone)?.graph;
+        let small = cut(&self.graph, found, &gone)?.graph;
         self.rebuild(small)?;
         self.state.params = Snapshot::of(&self.graph.params, self.graph.params.len());
         Ok(())
     }
 
-    pub(super) fn cut_channels(&mut self, rule: Rule) -> Result<Score> {
-        let found = groups(&self.graph)?;
-        let price = if matches!(rule, Rule::Macs(_)) { Price::Macs } else { Price::Same };
-        let order = order(&self.graph, &found, price)?;
-        let count = match rule {
-            Rule::Macs(most) => self.fewest(&found, &order, most)?,
-            Rule::Channels(share) => (share * order.len() as f64).round() as usize,
-            _ => 0,
+    pub(super) fn cut_channels(&mut self, rule: ChannelRule, round_to: usize) -> Result<Score> {
+        let price = match rule {
+            ChannelRule::Macs(_) | ChannelRule::Auto { .. } => Price::Macs,
+            ChannelRule::Parameters(_) => Price::Parameters,
+            ChannelRule::Share(_) | ChannelRule::Norm(_) | ChannelRule::Elements(_) => Price::Same,
         };
-        let small = cut(&self.graph, &found, &order[..count])?;
-        let gone = count - small.stayed.len();
-        let text = format!("removed {gone} of {} channels", order.len());
-        self.setup.observer.message(&text);
+        let mut candidates = Candidates::of(&self.graph, price, round_to)?;
+        let all = candidates.order.len();
+        let count = match rule {
+            ChannelRule::Macs(most) | ChannelRule::Parameters(most) => {
+                candidates.fewest(&self.graph, price, most)?
+            }
+            ChannelRule::Share(share) => (share * all as f64).round() as usize,
+            ChannelRule::Norm(least) => {
+                candidates.order.iter().take_while(|c| c.score.sqrt() < least).count()
+            }
+            ChannelRule::Elements(share) => {
+                let small = self.with_small_elements(share, &candidates.found)?;
+                let is_small = |scored: &Scored| small.contains(&scored.channel);
+                candidates.order.sort_by_key(|scored| !is_small(scored));
+                small.len()
+            }
+            ChannelRule::Auto { accuracy } => self.most_that_keep(accuracy, &candidates)?,
+        };
+        let small = cut(&self.graph, &candidates.found, &candidates.gone(count))?;
+        let macs = cost(&small.graph, &one())?.macs;
         self.rebuild(small.graph)?;
+        let left = Candidates::of(&self.graph, Price::Same, 1)?.order.len();
+        let text = format!("{left} of {all} channels left, {macs} multiply-accumulates");
+        self.setup.observer.message(&text);
         self.score()
     }
 
-    /// How many channels must go, in this order, until at most so many multiply-accumulates are left; all of them
-    /// if that is not enough.
-    fn fewest(&self, found: &Groups, order: &[Channel], most: u64) -> Result<usize> {
-        let sizes = one();
-        let (mut enough, mut too_few) = (order.len(), 0);
-        if cost(&self.graph, &sizes)?.macs <= most {
-            return Ok(0);
-        }
-        while enough - too_few > 1 {
-            let middle = usize::midpoint(enough, too_few);
-            let small = cut(&self.graph, found, &order[..middle])?.graph;
-            if cost(&small, &sizes)?.macs <= most { enough = middle } else { too_few = middle }
-        }
-        Ok(enough)
+    /// The channels of which a layer has only weights below so many standard deviations of it.
+    fn with_small_elements(&self, share: f64, found: &Groups) -> Result<Vec<Channel>> {
+        let mut graph = self.graph.clone();
+        let places = prunable(&graph.params, self.biases());
+        let layers: Vec<&[f32]> =
+            places.iter().map(|i| self.graph.params[*i].tensor.data()).collect();
+        apply(&mut graph.params, &places, &Threshold::Deviation(share).masks(&layers)?);
+        Ok(dead(&graph, found))
+    }
+
+    /// The largest number of channels without which the validation accuracy is still as good, found by bisection.
+    fn most_that_keep(&mut self, accuracy: f64, candidates: &Candidates) -> Result<usize> {
+        let all = candidates.order.len();
+        let kept = search(all, |left| {
+            is_stopped(self)?;
+            let gone = candidates.gone(all - left);
+            let mut small = cut(&self.graph, &candidates.found, &gone)?.graph;
+            let validation = self.setup.data.validation;
+            let mut evaluator = Evaluator::new(&small, validation, self.setup.pool)?;
+            Ok(evaluator.score(&mut small.params, validation)?.accuracy >= accuracy)
+        })?;
+        Ok(all - kept)
     }
 }
 
@@ -113,107 +178,5 @@ impl Without<'_> {
             **list = small.params[*place].tensor.data().to_vec();
         }
         Ok(())
-    }
-}
-
-/// What a channel costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Price {
-    Same,
-    /// Its part of the multiply-accumulates of the layers it runs through.
-    Macs,
-}
-
-fn one() -> Bindings {
-    Bindings::from([("batch".to_owned(), 1)])
-}
-
-/// All channels that may go, those that matter least for their price first.
-fn order(graph: &Graph, found: &Groups, price: Price) -> Result<Vec<Channel>> {
-    let layers = cost(graph, &one())?.layers;
-    let macs = |member: &Member| {
-        let name = &graph.param_at(member.param).name;
-        layers.iter().find(|layer| layer.name == *name).map_or(0.0, |layer| layer.macs as f64)
-    };
-    let mut scored = Vec::new();
-    for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
-        let energies: Vec<Vec<f64>> =
-            channels.members.iter().filter_map(|member| energies_of(graph, member)).collect();
-        let price = match price {
-            Price::Same => 1.0,
-            Price::Macs => {
-                let all: f64 = channels.members.iter().map(macs).sum();
-                all.max(1.0) / channels.channels as f64
-            }
-        };
-        for index in 0..channels.channels {
-            let sum: f64 = energies.iter().map(|layer| layer[index]).sum();
-            let score = sum / energies.len().max(1) as f64 / price;
-            scored.push((score, Channel { group, index }));
-        }
-    }
-    scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    Ok(scored.into_iter().map(|(_, channel)| channel).collect())
-}
-
-/// For every channel of a layer's weight, its squared norm against the mean of the layer; none for other parameters.
-fn energies_of(graph: &Graph, member: &Member) -> Option<Vec<f64>> {
-    let param = graph.param_at(member.param);
-    if param.role != Role::Weight {
-        return None;
-    }
-    let tensor = &param.tensor;
-    let (stride, size) = (strides(tensor.shape())[member.axis], tensor.shape()[member.axis]);
-    let mut sums = vec![0.0; size];
-    for (i, w) in tensor.data().iter().enumerate() {
-        sums[i / stride % size] += f64::from(*w).powi(2);
-    }
-    let own = |places: &Vec<usize>| places.iter().map(|at| sums[*at]).sum::<f64>();
-    let energies: Vec<f64> = member.places.iter().map(own).collect();
-    let mean = energies.iter().sum::<f64>() / energies.len().max(1) as f64;
-    Some(energies.into_iter().map(|x| if mean > 0.0 { x / mean } else { 0.0 }).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hoyer_graph::{Gemm, Relu, Tensor, Type};
-
-    #[test]
-    fn under_a_budget_a_dear_channel_goes_before_a_cheap_one() {
-        let mut g = Graph::new("g");
-        let mut value = g.input("x", Type::f32([1, 100]));
-        for (name, shape) in [("1", [2, 100]), ("2", [2, 2]), ("3", [1, 2])] {
-            let weight = (0..shape[0] * shape[1]).map(|i| 1.0 + i as f32 * 1e-3).collect();
-            let weight = Tensor::new(&shape, weight).unwrap();
-            let w = g.param(&format!("{name}.w"), Role::Weight, weight).unwrap();
-            value = g.add(name, Gemm::linear(), &[value, w]).unwrap();
-        }
-        g.outputs.push(value);
-        let found = groups(&g).unwrap();
-        let order = order(&g, &found, Price::Macs).unwrap();
-        assert_eq!(order.iter().map(|c| c.group).collect::<Vec<_>>(), [0, 0, 1, 1]);
-    }
-
-    #[test]
-    fn the_channel_with_the_smallest_weights_on_both_sides_goes_first() {
-        let mut g = Graph::new("g");
-        let x = g.input("x", Type::f32([1, 2]));
-        let w = Tensor::new(&[3, 2], vec![1.0, 1.0, 3.0, 0.0, 2.0, 0.0]).unwrap();
-        let w = g.param("1.w", Role::Weight, w).unwrap();
-        let y = g.add("1", Gemm::linear(), &[x, w]).unwrap();
-        let y = g.add("relu", Relu, &[y]).unwrap();
-        // Ten times as large, which must not count more.
-        let w = Tensor::new(&[1, 3], vec![30.0, 10.0, 10.0]).unwrap();
-        let w = g.param("2.w", Role::Weight, w).unwrap();
-        let y = g.add("2", Gemm::linear(), &[y, w]).unwrap();
-        g.outputs.push(y);
-        // Squares: 2, 9, 4 of mean 5; 900, 100, 100 of mean 1100 / 3.
-        let found = groups(&g).unwrap();
-        for price in [Price::Same, Price::Macs] {
-            let order = order(&g, &found, price).unwrap();
-            let indices: Vec<usize> = order.iter().map(|channel| channel.index).collect();
-            assert_eq!(indices, [2, 1, 0], "{price:?}");
-        }
     }
 }

@@ -4,18 +4,16 @@
 
 use hoyer_graph::Param;
 
-use super::Run;
+use super::{Run, is_stopped};
+use crate::Result;
 use crate::recipe::{Cut, Rule};
 use crate::snapshot::{mask, prunable};
 use crate::threshold::{Mask, Ranking, Scale};
 use crate::trainer::Score;
-use crate::{Error, Result};
 
 impl Run<'_> {
     pub(super) fn cut(&mut self, cut: &Cut) -> Result<Score> {
-        if self.is_stopped() {
-            return Err(Error::Interrupted { step: self.state.step });
-        }
+        is_stopped(self)?;
         let rule = cut.rule(self.setup.recipe.promise)?;
         let places = prunable(&self.graph.params, self.biases());
         let layers: Vec<&[f32]> =
@@ -23,10 +21,10 @@ impl Run<'_> {
         let masks = match rule {
             Rule::Threshold(threshold) => threshold.masks(&layers)?,
             Rule::Weights(weights) => Ranking::new(&layers, Scale::Magnitude)?.masks(kept(weights)),
-            Rule::Channels(_) | Rule::Macs(_) => return self.cut_channels(rule),
+            Rule::Channels(rule) => return self.cut_channels(rule, cut.round_to),
             Rule::Auto { accuracy, scale } => {
                 let ranking = Ranking::new(&layers, scale)?;
-                self.search(&ranking, accuracy)?
+                self.largest(&ranking, accuracy)?
             }
         };
         apply(&mut self.graph.params, &places, &masks);
@@ -36,27 +34,32 @@ impl Run<'_> {
 
     /// The masks of the smallest number of weights that keeps `accuracy`, found by bisection; all weights if even
     /// those do not.
-    fn search(&mut self, ranking: &Ranking, accuracy: f64) -> Result<Vec<Mask>> {
+    fn largest(&mut self, ranking: &Ranking, accuracy: f64) -> Result<Vec<Mask>> {
         let places = prunable(&self.graph.params, self.biases());
-        let (mut too_few, mut enough) = (0, ranking.living());
-        while enough - too_few > 1 {
-            if self.is_stopped() {
-                return Err(Error::Interrupted { step: self.state.step });
-            }
-            let candidate = usize::midpoint(too_few, enough);
+        let enough = search(ranking.living(), |candidate| {
+            is_stopped(self)?;
             let mut params = self.graph.params.clone();
             apply(&mut params, &places, &ranking.masks(candidate));
             let score = self.evaluator.score(&mut params, self.setup.data.validation)?;
-            if score.accuracy >= accuracy {
-                enough = candidate;
-            } else {
-                too_few = candidate;
-            }
-        }
+            Ok(score.accuracy >= accuracy)
+        })?;
         let text = format!("auto keeps {enough} of {} weights", ranking.total());
         self.setup.observer.message(&text);
         Ok(ranking.masks(enough))
     }
+}
+
+/// The smallest number up to `all` that is enough, found by bisection; `all` if no smaller one is.
+pub(super) fn search(
+    all: usize,
+    mut is_enough: impl FnMut(usize) -> Result<bool>,
+) -> Result<usize> {
+    let (mut too_few, mut enough) = (0, all);
+    while enough > too_few + 1 {
+        let candidate = usize::midpoint(too_few, enough);
+        if is_enough(candidate)? { enough = candidate } else { too_few = candidate }
+    }
+    Ok(enough)
 }
 
 /// Masks the parameters at these places.

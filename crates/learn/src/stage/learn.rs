@@ -11,7 +11,7 @@ use crate::average::Average;
 use crate::checkpoint::Best;
 use crate::observer::Progress;
 use crate::optimizer::Pace;
-use crate::recipe::Learn;
+use crate::recipe::{Learn, Narrow};
 use crate::record::{EpochRecord, StageKind};
 use crate::schedule::Schedule;
 use crate::snapshot::{Snapshot, weights_left};
@@ -48,8 +48,8 @@ impl Run<'_> {
             let record = self.epoch(&mut course)?;
             self.setup.observer.epoch_done(self.state.stage, &record);
             self.state.current.epochs.push(record);
-            if let Some(macs) = self.narrows_to(learn) {
-                self.narrow(macs)?;
+            if let Some((narrow, macs)) = self.narrows_to(learn) {
+                self.narrow(narrow, macs)?;
                 course = self.course(learn, kind)?;
             }
             if self.state.epoch < learn.epochs {
@@ -207,8 +207,9 @@ impl Run<'_> {
     }
 
     /// How far the network is to be narrowed now, at the end of an epoch.
-    fn narrows_to(&self, learn: &Learn) -> Option<u64> {
-        learn.narrow?.after(self.state.epoch, learn.epochs, self.state.pruned_from)
+    fn narrows_to(&self, learn: &Learn) -> Option<(Narrow, u64)> {
+        let narrow = learn.narrow?;
+        Some((narrow, narrow.after(self.state.epoch, learn.epochs, self.state.pruned_from)?))
     }
 
     /// Takes the epoch that the stage keeps.

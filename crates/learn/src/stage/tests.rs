@@ -12,6 +12,8 @@ use crate::observer::{Progress, Silent};
 use crate::record::EpochRecord;
 use crate::samples::Samples;
 
+mod channels;
+
 const INPUTS: usize = 16;
 
 /// Blobs: the class moves the first three inputs, the rest is noise.
@@ -366,14 +368,4 @@ fn data_that_do_not_fit_are_refused() {
     );
     let text = "training samples: got 10, need at least one batch of 24";
     assert_eq!(few.unwrap_err().to_string(), text);
-}
-
-#[test]
-fn channels_go_until_the_multiply_accumulates_are_few_enough() {
-    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
-    let text = format!("{text}[[stage]]\nkind = \"prune\"\nmacs = 200\n");
-    let outcome = run_on(1, &recipe(&text), None).unwrap();
-    let sizes = hoyer_graph::Bindings::from([("batch".to_owned(), 1)]);
-    let macs = hoyer_graph::cost(&outcome.network, &sizes).unwrap().macs;
-    assert!((140..=200).contains(&macs), "{macs}");
 }

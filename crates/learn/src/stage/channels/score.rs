@@ -1,0 +1,131 @@
+//! How much a channel matters.
+//!
+//! ```text
+//! score(channel) = mean over the layers it runs through of |w_c|² / mean over channels of |w|²
+//! ```
+//! `w_c` are a layer's weights of channel `c`, made by it or read from it. A layer's own mean makes layers comparable, as in
+//! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. Under a budget, a channel's score counts for each unit
+//! that it takes of it.
+
+use hoyer_graph::groups::{Channel, Groups, Member};
+use hoyer_graph::{Bindings, Graph, Role, cost, strides};
+
+use crate::Result;
+
+/// What a channel costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Price {
+    Same,
+    /// Its part of the multiply-accumulates of the layers it runs through.
+    Macs,
+    /// Its part of their weights.
+    Parameters,
+}
+
+/// A channel and how much it matters for its price.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scored {
+    pub(super) score: f64,
+    pub(super) channel: Channel,
+}
+
+/// The sizes of one sample.
+pub(super) fn one() -> Bindings {
+    Bindings::from([("batch".to_owned(), 1)])
+}
+
+/// All channels that may go, those that matter least for their price first.
+pub(super) fn order(graph: &Graph, found: &Groups, price: Price) -> Result<Vec<Scored>> {
+    let layers = cost(graph, &one())?.layers;
+    let amount = |member: &Member| {
+        let name = &graph.param_at(member.param).name;
+        let layer = layers.iter().find(|layer| layer.name == *name);
+        layer.map_or(0.0, |layer| match price {
+            Price::Same => 1.0,
+            Price::Macs => layer.macs as f64,
+            Price::Parameters => layer.total as f64,
+        })
+    };
+    let mut scored = Vec::new();
+    for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
+        let energies: Vec<Vec<f64>> =
+            channels.members.iter().filter_map(|member| energies_of(graph, member)).collect();
+        let price = match price {
+            Price::Same => 1.0,
+            Price::Macs | Price::Parameters => {
+                let all: f64 = channels.members.iter().map(amount).sum();
+                all.max(1.0) / channels.channels as f64
+            }
+        };
+        for index in 0..channels.channels {
+            let sum: f64 = energies.iter().map(|layer| layer[index]).sum();
+            let score = sum / energies.len().max(1) as f64 / price;
+            scored.push(Scored { score, channel: Channel { group, index } });
+        }
+    }
+    scored.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.channel.cmp(&b.channel)));
+    Ok(scored)
+}
+
+/// For every channel of a layer's weight, its squared norm against the mean of the layer; none for other parameters.
+fn energies_of(graph: &Graph, member: &Member) -> Option<Vec<f64>> {
+    let param = graph.param_at(member.param);
+    if param.role != Role::Weight {
+        return None;
+    }
+    let tensor = &param.tensor;
+    let (stride, size) = (strides(tensor.shape())[member.axis], tensor.shape()[member.axis]);
+    let mut sums = vec![0.0; size];
+    for (i, w) in tensor.data().iter().enumerate() {
+        sums[i / stride % size] += f64::from(*w).powi(2);
+    }
+    let own = |places: &Vec<usize>| places.iter().map(|at| sums[*at]).sum::<f64>();
+    let energies: Vec<f64> = member.places.iter().map(own).collect();
+    let mean = energies.iter().sum::<f64>() / energies.len().max(1) as f64;
+    Some(energies.into_iter().map(|x| if mean > 0.0 { x / mean } else { 0.0 }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoyer_graph::groups::groups;
+    use hoyer_graph::{Gemm, Relu, Tensor, Type};
+
+    #[test]
+    fn under_a_budget_a_dear_channel_goes_before_a_cheap_one() {
+        let mut g = Graph::new("g");
+        let mut value = g.input("x", Type::f32([1, 100]));
+        for (name, shape) in [("1", [2, 100]), ("2", [2, 2]), ("3", [1, 2])] {
+            let weight = (0..shape[0] * shape[1]).map(|i| 1.0 + i as f32 * 1e-3).collect();
+            let weight = Tensor::new(&shape, weight).unwrap();
+            let w = g.param(&format!("{name}.w"), Role::Weight, weight).unwrap();
+            value = g.add(name, Gemm::linear(), &[value, w]).unwrap();
+        }
+        g.outputs.push(value);
+        let found = groups(&g).unwrap();
+        let order = order(&g, &found, Price::Macs).unwrap();
+        assert_eq!(order.iter().map(|c| c.channel.group).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn the_channel_with_the_smallest_weights_on_both_sides_goes_first() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", Type::f32([1, 2]));
+        let w = Tensor::new(&[3, 2], vec![1.0, 1.0, 3.0, 0.0, 2.0, 0.0]).unwrap();
+        let w = g.param("1.w", Role::Weight, w).unwrap();
+        let y = g.add("1", Gemm::linear(), &[x, w]).unwrap();
+        let y = g.add("relu", Relu, &[y]).unwrap();
+        // Ten times as large, which must not count more.
+        let w = Tensor::new(&[1, 3], vec![30.0, 10.0, 10.0]).unwrap();
+        let w = g.param("2.w", Role::Weight, w).unwrap();
+        let y = g.add("2", Gemm::linear(), &[y, w]).unwrap();
+        g.outputs.push(y);
+        // Squares: 2, 9, 4 of mean 5; 900, 100, 100 of mean 1100 / 3.
+        let found = groups(&g).unwrap();
+        for price in [Price::Same, Price::Macs] {
+            let order = order(&g, &found, price).unwrap();
+            let indices: Vec<usize> = order.iter().map(|c| c.channel.index).collect();
+            assert_eq!(indices, [2, 1, 0], "{price:?}");
+        }
+    }
+}
