@@ -113,6 +113,38 @@ fn a_budget_of_multiply_accumulates_makes_every_layer_narrower() {
 }
 
 #[test]
+fn channels_are_kept_in_round_numbers_and_inputs_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "compress mlp-64-32 --data digits --validation 288 --budget macs=1500 --round-to 8 \
+                --inputs -o out --json";
+    let result = hoyer::result::RunResult::from_json(&done(folder.path(), line)).unwrap();
+    let shapes: Vec<&[u64]> = result.layers.iter().map(|layer| layer.shape.as_slice()).collect();
+    assert!(shapes[..2].iter().all(|shape| shape[0] % 8 == 0), "{shapes:?}");
+    assert!(shapes[0][1] < 64 && result.compressed.macs <= 1_500, "{shapes:?}");
+    let report = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(report.contains("of 64 pixels of the input are read"));
+    let line = "compress mlp-64-32 --data digits --budget weights=100 --round-to 8 -o b";
+    let text = refused(folder.path(), line);
+    assert!(text.starts_with("--round-to is for channels"), "{text}");
+}
+
+#[test]
+fn samples_are_normalized_as_the_flags_say_and_the_file_remembers() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "compress mlp-64-32 --data digits --validation 288 --budget macs=1500 --mean 0.3 \
+                --std 0.4 -o out --json";
+    let result = hoyer::result::RunResult::from_json(&done(folder.path(), line)).unwrap();
+    let accuracy = |line: &str| {
+        let eval = done(folder.path(), line);
+        serde_json::from_str::<serde_json::Value>(&eval).unwrap()["accuracy"].clone()
+    };
+    assert_eq!(accuracy("eval out/model.hoyer --json"), result.test_metric);
+    assert_ne!(accuracy("eval out/model.hoyer --mean 5 --std 1 --json"), result.test_metric);
+    let text = refused(folder.path(), "eval out/model.hoyer --mean 0.3,0.4 --std 1,1");
+    assert!(text.contains("normalization"), "{text}");
+}
+
+#[test]
 fn a_missed_promise_is_exit_code_1_and_still_written() {
     let folder = folder_with(&RECIPE.replace("accuracy = 0.5", "accuracy = 1.0"));
     let output = run(folder.path(), "compress --recipe r.toml -o out");

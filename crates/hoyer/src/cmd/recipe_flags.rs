@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hoyer::model_file::{self, is_model_file};
 use hoyer_learn::recipe::{
-    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Recipe, Stage,
+    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Recipe, Rule, Stage,
 };
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
@@ -48,6 +48,12 @@ pub(crate) struct RecipeFlags {
     /// Samples held back from the training data, to choose by
     #[arg(long, value_name = "N")]
     validation: Option<usize>,
+    /// Keep a multiple of N channels in every group, where channels are removed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    round_to: Option<u16>,
+    /// Leave out single inputs too, where a first linear layer reads them
+    #[arg(long)]
+    inputs: bool,
     #[command(flatten)]
     input: InputFlags,
     /// Seed of everything that is drawn
@@ -99,6 +105,10 @@ impl RecipeFlags {
             keep(&mut recipe, *budget);
         }
         self.penalize(&mut recipe)?;
+        recipe.inputs |= self.inputs;
+        if let Some(multiple) = self.round_to {
+            round(&mut recipe, multiple.into())?;
+        }
         recipe.check()?;
         Ok(recipe)
     }
@@ -133,6 +143,7 @@ impl RecipeFlags {
             penalty: Some(penalty(&method)?),
             lambda: LAMBDA,
             distill: taught,
+            coupled: narrow.is_some() && penalty(&method)?.0.over_channels().is_some(),
             narrow,
             ..Learn::new(SPARSE_EPOCHS)
         };
@@ -205,6 +216,23 @@ fn keep(recipe: &mut Recipe, budget: Budget) {
             learns.filter_map(|learn| learn.narrow.as_mut()).for_each(|narrow| narrow.macs = macs);
         }
     }
+}
+
+/// Makes all that removes channels leave round numbers of them.
+fn round(recipe: &mut Recipe, multiple: usize) -> anyhow::Result<()> {
+    let mut found = false;
+    let promise = recipe.promise;
+    for cut in cuts(recipe).filter(|cut| matches!(cut.rule(promise), Ok(Rule::Channels(_)))) {
+        (cut.round_to, found) = (multiple, true);
+    }
+    let learns = recipe.stage.iter_mut().filter_map(Stage::learn_mut);
+    for narrow in learns.filter_map(|learn| learn.narrow.as_mut()) {
+        (narrow.round_to, found) = (multiple, true);
+    }
+    if !found {
+        bail!("--round-to is for channels, but nothing removes any; give --budget macs=COUNT");
+    }
+    Ok(())
 }
 
 fn cuts(recipe: &mut Recipe) -> impl Iterator<Item = &mut Cut> {
