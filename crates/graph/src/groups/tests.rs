@@ -289,6 +289,25 @@ fn concat_with_itself_and_of_a_split() {
 }
 
 #[test]
+fn parts_of_a_split_get_narrower_each_by_its_own_channels() {
+    let mut net = Net::new();
+    let x = net.image(3, 4);
+    let x = net.conv("stem", x, 8);
+    let parts = net.g.add_all("split", Split { axis: -3, sizes: vec![3, 5] }, &[x]).unwrap();
+    let a = net.conv("a", parts[0], 5);
+    let x = net.add("sum", Add, &[a, parts[1]]);
+    let g = net.head(x);
+    let found = groups(&g).unwrap();
+    assert!(found.groups[..2].iter().all(|group| group.frozen.is_none()), "{}", found.text(&g));
+    assert_eq!(check(&g), 1 + 2, "{}", found.text(&g));
+    // All of one part: its last channel stays.
+    let first: Vec<Channel> = (0..3).map(|index| Channel { group: 0, index }).collect();
+    let small = cut(&g, &found, &first).unwrap();
+    assert_eq!(small.stayed.len(), 1);
+    assert_eq!(small.graph.nodes[1].op, Split { axis: -3, sizes: vec![1, 5] }.into());
+}
+
+#[test]
 fn concat_with_the_image_keeps_the_image() {
     let mut net = Net::new();
     let image = net.image(3, 4);

@@ -5,10 +5,10 @@
 //! ```
 //! An output that the loss does not depend on costs its gradient nothing.
 
-use super::{Rule, axis_of, bad_shape, expect_inputs};
+use super::{Op, Rule, axis_of, bad_shape, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
-use crate::groups::Coupling;
+use crate::groups::{Coupling, Kept, Narrowing};
 use crate::op::{Slice, SliceGradient};
 use crate::shape::Dim;
 use crate::tensor::Array;
@@ -53,10 +53,18 @@ impl Rule for Split {
         Ok(self.sizes.iter().map(part).collect())
     }
 
-    fn coupling(&self, inputs: &[Type]) -> Coupling {
-        // Along the axis, sizes and channels would have to shrink together.
-        let rigid = axis_of("Split", self.axis, inputs[0].shape.rank()).into_iter().collect();
-        Coupling::Moved { rigid }
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Moved { rigid: vec![] }
+    }
+
+    fn narrowed(&self, narrowing: Narrowing<'_>) -> Option<Op> {
+        let read = narrowing.inputs[0].as_ref()?;
+        if axis_of("Split", self.axis, read.rank) != Ok(read.axis) {
+            return None;
+        }
+        let parts = self.sizes.iter().zip(narrowing.outputs);
+        let sizes = parts.map(|(size, kept)| kept.as_ref().map_or(*size, Kept::count)).collect();
+        Some(Op::Split(Self { axis: self.axis, sizes }))
     }
 
     fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {
