@@ -41,6 +41,7 @@ mod words;
 
 pub use calibrate::Calibrate;
 pub use cut::{Auto, ChannelRule, Cut, Rule};
+pub(crate) use learn::long;
 pub use learn::{Distill, Gradual, Learn, Narrow, Score};
 
 use crate::record::StageKind;

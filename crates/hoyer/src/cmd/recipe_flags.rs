@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hoyer::model_file::{self, is_model_file};
 use hoyer_learn::recipe::{
-    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Recipe, Rule, Stage,
+    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Recipe, Rule, Score, Stage,
 };
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
@@ -130,7 +130,12 @@ impl RecipeFlags {
                 Budget::Accuracy(_) => {}
             }
         }
-        let narrow = macs.map(|macs| Narrow { macs, until: LAST_NARROWED, round_to: 1 });
+        let narrow = macs.map(|macs| Narrow {
+            macs,
+            until: LAST_NARROWED,
+            score: Score::default(),
+            round_to: 1,
+        });
         let cut = match (weights, narrow) {
             (Some(weights), _) => Some(Cut::to_weights(weights)),
             (None, Some(_)) => None,

@@ -106,7 +106,8 @@ fn one() -> f64 {
     1.0
 }
 
-fn long() -> f64 {
+/// How long the running mean of `g²` remembers.
+pub(crate) fn long() -> f64 {
     0.995
 }
 
@@ -117,6 +118,7 @@ fn long() -> f64 {
 /// | --- | --- | --- | --- | --- |
 /// | `macs` | – | >= 1 | multiply-accumulates of one sample | how many are left in the end, `n₁` |
 /// | `until` | 1 | (0, 1] | share of the stage | when `n₁` is reached; `q` rises evenly to 1 by then |
+/// | `score` | magnitude | see [`Score`] | – | which channels go first; weights of a channel are added up |
 /// | `round-to` | 1 | >= 1 | channels | every group keeps a multiple of it |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -125,6 +127,8 @@ pub struct Narrow {
     pub macs: u64,
     #[serde(default = "one")]
     pub until: f64,
+    #[serde(default, skip_serializing_if = "Score::is_magnitude")]
+    pub score: Score,
     #[serde(default = "one_channel", skip_serializing_if = "is_one")]
     pub round_to: usize,
 }
@@ -168,6 +172,12 @@ pub enum Score {
     /// `w² v`, `v` a running mean of the squared gradient of the task's loss: about what the loss loses with the
     /// weight (after `OBD`, LeCun, Denker & Solla (1990), with the empirical Fisher information as curvature).
     Fisher,
+}
+
+impl Score {
+    fn is_magnitude(&self) -> bool {
+        *self == Self::Magnitude
+    }
 }
 
 impl Learn {

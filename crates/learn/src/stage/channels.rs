@@ -2,6 +2,8 @@
 //!
 //! The channels that score least ([`score`]) go first, until the rule is met.
 
+use std::collections::BTreeMap;
+
 use hoyer_graph::groups::{Channel, Groups, cut, dead, groups};
 use hoyer_graph::{Graph, cost};
 
@@ -9,7 +11,7 @@ use super::cut::{apply, search};
 use super::{Run, is_stopped};
 use crate::Result;
 use crate::optimizer::Moments;
-use crate::recipe::{ChannelRule, Narrow};
+use crate::recipe::{self, ChannelRule, Narrow};
 use crate::snapshot::{Snapshot, prunable};
 use crate::threshold::Threshold;
 use crate::trainer::{Evaluator, Score};
@@ -18,7 +20,7 @@ mod round;
 mod score;
 
 use round::rounded;
-use score::{Price, Scored, one, order};
+use score::{Measure, Price, Scored, one, order};
 
 /// The channels of a network in the order they should go, and how many of a layer's must be a multiple of what.
 struct Candidates {
@@ -28,9 +30,9 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn of(graph: &Graph, price: Price, multiple: usize) -> Result<Self> {
+    fn of(graph: &Graph, price: Price, measure: Measure<'_>, multiple: usize) -> Result<Self> {
         let found = groups(graph)?;
-        let order = order(graph, &found, price)?;
+        let order = order(graph, &found, price, measure)?;
         Ok(Self { found, order, multiple })
     }
 
@@ -68,7 +70,14 @@ impl Run<'_> {
     /// stage remembers of them.
     pub(super) fn narrow(&mut self, narrow: Narrow, macs: u64) -> Result<()> {
         self.state.params.put(&mut self.graph.params);
-        let candidates = Candidates::of(&self.graph, Price::Macs, narrow.round_to)?;
+        let pruned = prunable(&self.graph.params, self.biases());
+        let fisher: BTreeMap<usize, &[f32]> =
+            pruned.iter().copied().zip(self.state.saliency.iter().map(Vec::as_slice)).collect();
+        let measure = match narrow.score {
+            recipe::Score::Magnitude => Measure::Share,
+            recipe::Score::Fisher => Measure::Fisher(&fisher),
+        };
+        let candidates = Candidates::of(&self.graph, Price::Macs, measure, narrow.round_to)?;
         let gone = candidates.gone(candidates.fewest(&self.graph, Price::Macs, macs)?);
         let found = &candidates.found;
         let without = Without { graph: &self.graph, found, gone: &gone };
@@ -81,6 +90,7 @@ impl Run<'_> {
             }
         }
         without.cut(&all, self.state.average.iter_mut())?;
+        without.cut(&pruned, self.state.saliency.iter_mut())?;
         let small = cut(&self.graph, found, &gone)?.graph;
         self.rebuild(small)?;
         self.state.params = Snapshot::of(&self.graph.params, self.graph.params.len());
@@ -93,7 +103,7 @@ impl Run<'_> {
             ChannelRule::Parameters(_) => Price::Parameters,
             ChannelRule::Share(_) | ChannelRule::Norm(_) | ChannelRule::Elements(_) => Price::Same,
         };
-        let mut candidates = Candidates::of(&self.graph, price, round_to)?;
+        let mut candidates = Candidates::of(&self.graph, price, Measure::Share, round_to)?;
         let all = candidates.order.len();
         let count = match rule {
             ChannelRule::Macs(most) | ChannelRule::Parameters(most) => {
@@ -114,7 +124,7 @@ impl Run<'_> {
         let small = cut(&self.graph, &candidates.found, &candidates.gone(count))?;
         let macs = cost(&small.graph, &one())?.macs;
         self.rebuild(small.graph)?;
-        let left = Candidates::of(&self.graph, Price::Same, 1)?.order.len();
+        let left = Candidates::of(&self.graph, Price::Same, Measure::Share, 1)?.order.len();
         let text = format!("{left} of {all} channels left, {macs} multiply-accumulates");
         self.setup.observer.message(&text);
         self.score()

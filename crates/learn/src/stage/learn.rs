@@ -11,7 +11,7 @@ use crate::average::Average;
 use crate::checkpoint::Best;
 use crate::observer::Progress;
 use crate::optimizer::Pace;
-use crate::recipe::{Learn, Narrow};
+use crate::recipe::{self, Learn, Narrow};
 use crate::record::{EpochRecord, StageKind};
 use crate::schedule::Schedule;
 use crate::snapshot::{Snapshot, weights_left};
@@ -78,6 +78,9 @@ impl Run<'_> {
             let from = (self.state.epoch > 0).then_some(self.state.pruned_from);
             Pruner::new(gradual, total, self.biases(), (&mut trainer, from))
         });
+        if learn.narrow.is_some_and(|narrow| narrow.score == recipe::Score::Fisher) {
+            trainer.watch(recipe::long());
+        }
         self.state.pruned_from = match &pruner {
             Some(pruner) => pruner.from(),
             None if self.state.epoch > 0 => self.state.pruned_from,

@@ -281,6 +281,16 @@ fn a_network_is_narrowed_while_it_learns_and_resumes_so() {
 }
 
 #[test]
+fn channels_that_the_loss_does_not_feel_go_first_and_the_run_resumes_so() {
+    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    let fisher = NARROWING.replace("until = 0.45", "until = 0.45, score = 'fisher'");
+    let recipe = recipe(&format!("{text}{fisher}"));
+    let outcome = run_on(1, &recipe, None).unwrap();
+    assert!(outcome.accuracy > 0.9, "{}", outcome.accuracy);
+    check_resume(&recipe, &[81, 121, 141]);
+}
+
+#[test]
 fn a_finished_run_is_not_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder);

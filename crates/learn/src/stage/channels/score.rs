@@ -4,8 +4,11 @@
 //! score(channel) = mean over the layers it runs through of |w_c|² / mean over channels of |w|²
 //! ```
 //! `w_c` are a layer's weights of channel `c`, made by it or read from it. A layer's own mean makes layers comparable, as in
-//! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. Under a budget, a channel's score counts for each unit
-//! that it takes of it.
+//! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. Or what the loss would lose, the mean over its layers of
+//! `Σ w² v` with `v` the running mean of `g²` (see `saliency`). Under a budget, a channel's score counts for each unit that it
+//! takes of it.
+
+use std::collections::BTreeMap;
 
 use hoyer_graph::groups::{Channel, Groups, Member};
 use hoyer_graph::{Bindings, Graph, Role, cost, strides};
@@ -22,6 +25,15 @@ pub(super) enum Price {
     Parameters,
 }
 
+/// What a weight is worth.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Measure<'a> {
+    /// `w²` against the layer's mean.
+    Share,
+    /// `w² v`, with `v` of each parameter by its place.
+    Fisher(&'a BTreeMap<usize, &'a [f32]>),
+}
+
 /// A channel and how much it matters for its price.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scored {
@@ -35,7 +47,12 @@ pub(super) fn one() -> Bindings {
 }
 
 /// All channels that may go, those that matter least for their price first.
-pub(super) fn order(graph: &Graph, found: &Groups, price: Price) -> Result<Vec<Scored>> {
+pub(super) fn order(
+    graph: &Graph,
+    found: &Groups,
+    price: Price,
+    measure: Measure<'_>,
+) -> Result<Vec<Scored>> {
     let layers = cost(graph, &one())?.layers;
     let amount = |member: &Member| {
         let name = &graph.param_at(member.param).name;
@@ -48,8 +65,11 @@ pub(super) fn order(graph: &Graph, found: &Groups, price: Price) -> Result<Vec<S
     };
     let mut scored = Vec::new();
     for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
-        let energies: Vec<Vec<f64>> =
-            channels.members.iter().filter_map(|member| energies_of(graph, member)).collect();
+        let energies: Vec<Vec<f64>> = channels
+            .members
+            .iter()
+            .filter_map(|member| energies_of(graph, member, measure))
+            .collect();
         let price = match price {
             Price::Same => 1.0,
             Price::Macs | Price::Parameters => {
@@ -67,8 +87,8 @@ pub(super) fn order(graph: &Graph, found: &Groups, price: Price) -> Result<Vec<S
     Ok(scored)
 }
 
-/// For every channel of a layer's weight, its squared norm against the mean of the layer; none for other parameters.
-fn energies_of(graph: &Graph, member: &Member) -> Option<Vec<f64>> {
+/// For every channel of a layer's weight, what its weights are worth together; none for other parameters.
+fn energies_of(graph: &Graph, member: &Member, measure: Measure<'_>) -> Option<Vec<f64>> {
     let param = graph.param_at(member.param);
     if param.role != Role::Weight {
         return None;
@@ -76,11 +96,19 @@ fn energies_of(graph: &Graph, member: &Member) -> Option<Vec<f64>> {
     let tensor = &param.tensor;
     let (stride, size) = (strides(tensor.shape())[member.axis], tensor.shape()[member.axis]);
     let mut sums = vec![0.0; size];
+    let means = match measure {
+        Measure::Share => None,
+        Measure::Fisher(means) => Some(*means.get(&member.param.0)?),
+    };
     for (i, w) in tensor.data().iter().enumerate() {
-        sums[i / stride % size] += f64::from(*w).powi(2);
+        let v = means.map_or(1.0, |means| f64::from(means[i]));
+        sums[i / stride % size] += f64::from(*w).powi(2) * v;
     }
     let own = |places: &Vec<usize>| places.iter().map(|at| sums[*at]).sum::<f64>();
     let energies: Vec<f64> = member.places.iter().map(own).collect();
+    if means.is_some() {
+        return Some(energies);
+    }
     let mean = energies.iter().sum::<f64>() / energies.len().max(1) as f64;
     Some(energies.into_iter().map(|x| if mean > 0.0 { x / mean } else { 0.0 }).collect())
 }
@@ -103,7 +131,7 @@ mod tests {
         }
         g.outputs.push(value);
         let found = groups(&g).unwrap();
-        let order = order(&g, &found, Price::Macs).unwrap();
+        let order = order(&g, &found, Price::Macs, Measure::Share).unwrap();
         assert_eq!(order.iter().map(|c| c.channel.group).collect::<Vec<_>>(), [0, 0, 1, 1]);
     }
 
@@ -123,7 +151,7 @@ mod tests {
         // Squares: 2, 9, 4 of mean 5; 900, 100, 100 of mean 1100 / 3.
         let found = groups(&g).unwrap();
         for price in [Price::Same, Price::Macs] {
-            let order = order(&g, &found, price).unwrap();
+            let order = order(&g, &found, price, Measure::Share).unwrap();
             let indices: Vec<usize> = order.iter().map(|c| c.channel.index).collect();
             assert_eq!(indices, [2, 1, 0], "{price:?}");
         }
