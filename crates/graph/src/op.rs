@@ -97,7 +97,9 @@ macro_rules! ops {
     };
 }
 
+mod recurrent;
 mod window;
+pub use recurrent::Direction;
 pub use window::Window;
 
 ops! {
@@ -118,8 +120,10 @@ ops! {
     expand { Expand }
     gemm { Gemm }
     global_average_pool { GlobalAveragePool }
+    gru { GRU, GRUGradient }
     identity { Identity }
     leaky_relu { LeakyRelu, LeakyReluGradient }
+    lstm { LSTM, LSTMGradient }
     matmul { MatMul }
     max_pool { MaxPool, MaxPoolGradient }
     normalization {
@@ -132,6 +136,7 @@ ops! {
     reduce_sum { ReduceSum }
     relu { Relu, ReluGradient }
     reshape { Flatten, Reshape }
+    resize { Resize, ResizeGradient }
     select { Select, SelectGradient }
     sigmoid { Sigmoid, SigmoidGradient }
     slice { Slice, SliceGradient }
@@ -146,6 +151,7 @@ ops! {
 pub use curve::{Curve, GeluForm};
 pub use dropout::DropoutMask;
 pub use pad::PadMode;
+pub use resize::{ResizeAxis, ResizeCoordinates, ResizeMode, ResizeRounding, Taps};
 
 /// Refuses a wrong number of inputs.
 pub(crate) fn expect_inputs(

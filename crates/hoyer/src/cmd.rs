@@ -7,7 +7,6 @@ mod compress;
 mod data;
 mod demo;
 mod eval;
-mod export;
 mod input_flags;
 mod inspect;
 mod interrupt;
@@ -40,7 +39,6 @@ enum Verb {
     Compress(Box<compress::Compress>),
     Train(train::Train),
     Eval(eval::Eval),
-    Export(export::Export),
     Inspect(inspect::Inspect),
     Data(data::Data),
 }
@@ -74,7 +72,6 @@ impl Cli {
             Verb::Compress(compress) => compress.run(out),
             Verb::Train(train) => train.run(out).map(|()| Verdict::Done),
             Verb::Eval(eval) => eval.run(out).map(|()| Verdict::Done),
-            Verb::Export(export) => export.run(out).map(|()| Verdict::Done),
             Verb::Inspect(inspect) => inspect.run(out).map(|()| Verdict::Done),
             Verb::Data(data) => data.run(out).map(|()| Verdict::Done),
         }

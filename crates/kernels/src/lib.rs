@@ -2,8 +2,8 @@
 //!
 //! - [`isa`] chooses AVX2 or portable code when the program runs.
 //! - [`pool`] splits a call over threads, with results that do not depend on their number.
-//! - [`elementwise`], [`broadcast`], [`places`], [`reduce`] and [`window`] cover most ops that are no product.
-//! - [`gemm`] and [`conv`] are the products; [`update`] is the optimizer's one pass over the weights.
+//! - [`elementwise`], [`broadcast`], [`places`], [`reduce`], [`resample`] and [`window`] cover most ops that are no product.
+//! - [`gemm`] and [`conv`] are the products, [`lstm`] and [`gru`] layers over time; [`update`] is the optimizer's one pass over the weights.
 //!
 //! Not here: which kernel runs when (crate `hoyer-run`).
 
@@ -14,14 +14,18 @@ pub mod elementwise;
 pub mod erf;
 pub mod exponential;
 pub mod gemm;
+pub mod gru;
 pub mod isa;
 mod lanes;
+pub mod lstm;
 pub mod matrix;
 pub mod max_pool;
 pub mod places;
 mod plane_product;
 pub mod pool;
+pub mod recurrent;
 pub mod reduce;
+pub mod resample;
 pub mod softmax;
 mod sums;
 pub mod update;

@@ -15,8 +15,10 @@ mod matmul;
 mod max_pool;
 mod normalization;
 mod places;
+mod recurrent;
 mod reduce;
 mod reference;
+mod resize;
 mod select;
 mod softmax;
 mod softmax_cross_entropy;
@@ -33,7 +35,8 @@ pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
         .or_else(|| per_element(site))
         .or_else(|| per_channel(site))
         .or_else(|| curve::kernel(site.op()))
-        .or_else(|| normalization::kernel(site));
+        .or_else(|| normalization::kernel(site))
+        .or_else(|| over_time(site));
     fast.unwrap_or_else(|| reference::kernel(site))
 }
 
@@ -87,6 +90,17 @@ fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     }
 }
 
+/// Layers over steps of time.
+fn over_time(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    match site.op() {
+        Op::GRU(op) => recurrent::gru(op, site),
+        Op::GRUGradient(op) => recurrent::gru_gradient(op, site),
+        Op::LSTM(op) => recurrent::lstm(op, site),
+        Op::LSTMGradient(op) => recurrent::lstm_gradient(op, site),
+        _ => None,
+    }
+}
+
 /// Ops over windows, channels or whole axes.
 fn per_channel(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     match site.op() {
@@ -103,6 +117,8 @@ fn per_channel(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::ReduceMean(op) => reduce::mean(&op.axes, site),
         Op::ReduceMeanGradient(op) => reduce::mean_gradient(&op.mean, site),
         Op::ReduceSum(op) => reduce::sum(op, site),
+        Op::Resize(op) => resize::forward(op, site),
+        Op::ResizeGradient(op) => resize::gradient(&op.resize, site),
         Op::Softmax(op) => softmax::forward(op.axis, softmax::Scale::Linear, site),
         Op::LogSoftmax(op) => softmax::forward(op.axis, softmax::Scale::Logarithmic, site),
         Op::SoftmaxGradient(op) => softmax::gradient(op.axis, softmax::Scale::Linear, site),

@@ -242,6 +242,77 @@ fn choices_compute_their_meaning() {
 }
 
 #[test]
+fn resizes_compute_their_meaning() {
+    let axis = |axis, scale, size| ResizeAxis { axis, scale, size };
+    let axes = [
+        vec![axis(2, 1.75, None), axis(3, 0.6, None)],
+        vec![axis(3, 2.0, Some(16))],
+        vec![axis(1, 2.0, None), axis(2, 0.5, Some(4)), axis(3, 1.5, Some(12)), axis(0, 2.0, None)],
+    ];
+    for axes in axes {
+        for mode in [ResizeMode::Nearest, ResizeMode::Linear, ResizeMode::Cubic] {
+            for coordinates in [ResizeCoordinates::HalfPixel, ResizeCoordinates::AlignCorners] {
+                let plain = Resize::repeated(&[], 1);
+                op(Resize { axes: axes.clone(), mode, coordinates, ..plain }, &[t([2, 3, 9, 8])]);
+            }
+        }
+    }
+    op(Resize::repeated(&[2, 3], 2), &[t([2, 3, 65, 140])]);
+    op(Resize::repeated(&[0], 2), &[t([2, 20_000])]);
+    op(Resize::repeated(&[], 2), &[t([2, 3])]);
+}
+
+/// A recurrent layer with all it gives, and every gradient through all of that.
+fn layer_over_time(op: impl Into<Op>, shapes: &[Vec<usize>]) {
+    let (mut g, mut numbers) = (Graph::new("layer"), Numbers(5));
+    let mut inputs = Vec::new();
+    for (i, shape) in shapes.iter().enumerate() {
+        let mut tensor = numbers.tensor(shape);
+        tensor.data_mut().iter_mut().for_each(|x| *x *= 0.5);
+        inputs.push(g.param(&format!("x{i}"), Role::Weight, tensor).unwrap());
+    }
+    let outputs = g.add_all("layer", op, &inputs).unwrap();
+    let mut loss = g.param("zero", Role::Constant, Tensor::full(&[], 0.0)).unwrap();
+    for (i, output) in outputs.iter().enumerate() {
+        let weighting = numbers.tensor(&g.value(*output).kind.shape.fixed().unwrap());
+        let weighting = g.param(&format!("w{i}"), Role::Constant, weighting).unwrap();
+        let y = g.add("weighted", Mul, &[*output, weighting]).unwrap();
+        let sum = g.add("sum", ReduceSum { axes: vec![], keepdims: false }, &[y]).unwrap();
+        loss = g.add("loss", Add, &[loss, sum]).unwrap();
+    }
+    let gradients = gradient(&mut g, loss, &inputs).unwrap();
+    let wanted: Vec<ValueId> = gradients.into_iter().chain(outputs).collect();
+    compare_threads(&g, &[], &wanted);
+}
+
+#[test]
+fn layers_over_time_compute_their_meaning() {
+    for direction in [Direction::Forward, Direction::Reverse, Direction::Bidirectional] {
+        for [steps, batch, input, h] in [[5, 3, 4, 7], [1, 1, 1, 1], [6, 17, 33, 20]] {
+            let d = direction.count();
+            let shapes = |gates: usize, states: usize| {
+                let rows = gates * h;
+                let layer = [
+                    vec![steps, batch, input],
+                    vec![d, rows, input],
+                    vec![d, rows, h],
+                    vec![d, 2 * rows],
+                ];
+                [layer.to_vec(), vec![vec![d, batch, h]; states]].concat()
+            };
+            let lstm = LSTM { hidden_size: h, direction };
+            layer_over_time(lstm.clone(), &shapes(4, 0));
+            layer_over_time(lstm, &shapes(4, 2));
+            for linear_before_reset in [false, true] {
+                let gru = GRU { hidden_size: h, direction, linear_before_reset };
+                layer_over_time(gru.clone(), &shapes(3, 0));
+                layer_over_time(gru, &shapes(3, 1));
+            }
+        }
+    }
+}
+
+#[test]
 fn splits_compute_their_meaning() {
     for (axis, sizes) in [(1, vec![2, 0, 3]), (-1, vec![70, 1]), (0, vec![2])] {
         let mut g = Graph::new("split");

@@ -5,7 +5,6 @@
 
 use super::known::{Extent, Ints, Known};
 use super::messages::{AttributeProto, NodeProto};
-use super::text::plain;
 use crate::graph::{Graph, ParamId, Role, ValueId};
 use crate::op::Op;
 use crate::shape::{Dim, Shape};
@@ -57,7 +56,7 @@ impl<'a> Context<'a> {
     /// The error that names this node.
     pub(crate) fn refuse<T>(&self, why: impl Into<String>) -> Result<T> {
         let (node, op) = (self.name.to_owned(), self.op().to_owned());
-        Err(Error::OnnxNode { node, op, opset: self.opset, why: plain(why.into()) })
+        Err(Error::OnnxNode { node, op, opset: self.opset, why: why.into() })
     }
 
     fn attribute(&mut self, name: &str) -> Option<&'a AttributeProto> {
@@ -191,6 +190,28 @@ impl<'a> Context<'a> {
             (None, _) => Ok(None),
             (_, Some(Known::Ints(ints))) => Ok(Some(ints.clone())),
             _ => self.refuse(format!("has input {at} that is not known before the network runs")),
+        }
+    }
+
+    /// Input `at` as numbers that are known before the network runs, if it is given.
+    pub(crate) fn known_floats(&self, at: usize) -> Result<Option<Vec<f32>>> {
+        let Some(name) = self.input(at) else { return Ok(None) };
+        let data = match self.names.get(name) {
+            Some(Thing::Known(Known::Floats(tensor))) => Some(tensor.data().to_vec()),
+            Some(Thing::Known(Known::Ints(ints))) => {
+                ints.data.iter().map(|x| x.number().map(|x| x as f32)).collect()
+            }
+            Some(Thing::Value(id)) => {
+                let param = self.graph.param_of(*id);
+                param.map(|id| self.graph.param_at(id).tensor.data().to_vec())
+            }
+            _ => None,
+        };
+        match data {
+            Some(data) => Ok(Some(data)),
+            None => {
+                self.refuse(format!("has input {at} that is not known before the network runs"))
+            }
         }
     }
 

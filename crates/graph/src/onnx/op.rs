@@ -4,8 +4,11 @@
 
 pub(crate) mod convolution;
 pub(crate) mod curve;
+pub(crate) mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod layout;
 pub(crate) mod normalization;
 pub(crate) mod product;
+pub(crate) mod recurrent;
 pub(crate) mod reduction;
+pub(crate) mod resize;

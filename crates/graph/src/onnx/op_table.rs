@@ -1,7 +1,10 @@
 //! Which function reads which op.
 
 use super::context::Context;
-use super::op::{convolution, curve, elementwise, layout, normalization, product, reduction};
+use super::op::{
+    convolution, curve, einsum, elementwise, layout, normalization, product, recurrent, reduction,
+    resize,
+};
 use crate::Result;
 use crate::graph::ValueId;
 
@@ -26,11 +29,13 @@ const TABLE: &[(&str, Reader)] = &[
     ("DepthToSpace", layout::depth_to_space),
     ("Div", elementwise::div),
     ("Dropout", elementwise::dropout),
+    ("Einsum", einsum::einsum),
     ("Elu", curve::elu),
     ("Erf", curve::erf),
     ("Exp", curve::exp),
     ("Expand", layout::expand),
     ("Flatten", layout::flatten),
+    ("GRU", recurrent::gru),
     ("Gelu", curve::gelu),
     ("Gemm", product::gemm),
     ("GlobalAveragePool", convolution::global_average_pool),
@@ -41,6 +46,7 @@ const TABLE: &[(&str, Reader)] = &[
     ("Identity", elementwise::identity),
     ("InstanceNormalization", normalization::instance),
     ("LRN", normalization::local_response),
+    ("LSTM", recurrent::lstm),
     ("LayerNormalization", normalization::layer),
     ("LeakyRelu", elementwise::leaky_relu),
     ("Log", curve::log),
@@ -65,6 +71,7 @@ const TABLE: &[(&str, Reader)] = &[
     ("ReduceSumSquare", reduction::sum_square),
     ("Relu", elementwise::relu),
     ("Reshape", layout::reshape),
+    ("Resize", resize::resize),
     ("Selu", curve::selu),
     ("Sigmoid", elementwise::sigmoid),
     ("Slice", layout::slice),
@@ -80,4 +87,5 @@ const TABLE: &[(&str, Reader)] = &[
     ("Tanh", elementwise::tanh),
     ("Transpose", layout::transpose),
     ("Unsqueeze", layout::unsqueeze),
+    ("Upsample", resize::upsample),
 ];

@@ -224,6 +224,79 @@ fn negative_pads_crop() {
     assert_eq!(y.data, [2.0, 3.0, 4.0, 0.0, 0.0]);
 }
 
+fn with_text(mut node: NodeProto, name: &str, value: &str) -> NodeProto {
+    node.attribute.push(AttributeProto {
+        name: Some(name.to_owned()),
+        s: Some(value.as_bytes().to_vec()),
+        r#type: Some(attribute_type::STRING),
+        ..AttributeProto::default()
+    });
+    node
+}
+
+/// The sum over every letter that the output does not have, taken literally; all letters have sizes of `sizes`.
+fn letters(equation: &str, operands: &[&crate::Array], sizes: &[(char, usize)]) -> Vec<f64> {
+    let (left, right) = equation.split_once("->").unwrap();
+    let size = |c: char| sizes.iter().find(|(letter, _)| *letter == c).unwrap().1;
+    let shape: Vec<usize> = right.chars().map(size).collect();
+    let mut y = vec![0.0; shape.iter().product()];
+    let all: Vec<usize> = sizes.iter().map(|(_, size)| *size).collect();
+    crate::for_each_index(&all, |index| {
+        let at = |c: char| index[sizes.iter().position(|(letter, _)| *letter == c).unwrap()];
+        let place = |term: &str| term.chars().fold(0, |place, c| place * size(c) + at(c));
+        let factors = left.split(',').zip(operands).map(|(term, x)| x.data[place(term)]);
+        y[place(right)] += factors.product::<f64>();
+    });
+    y
+}
+
+#[test]
+fn sums_of_products_by_letters_are_what_they_say() {
+    let weight = Numbers(4).tensor(&[3, 4]);
+    let x = crate::Array::from(&Numbers(5).tensor(&[2, 3]));
+    let w = crate::Array::from(&weight);
+    let sizes = [('n', 2), ('i', 3), ('j', 4)];
+    for equation in
+        ["ni,ij->nj", "ni,ij->jn", "ni,ij->nij", "ni,ij->i", "ni,ij->n", "ni,ij->", "ij,ni->jni"]
+    {
+        let x_first = equation.starts_with('n');
+        let inputs = if x_first { ["x", "w"] } else { ["w", "x"] };
+        let einsum = with_text(node("Einsum", &inputs, "y"), "equation", equation);
+        let stored = floats("w", &[3, 4], weight.data().to_vec());
+        let graph = read(&model(12, &[3], vec![einsum], vec![stored])).unwrap();
+        let y = crate::evaluate(&graph, std::slice::from_ref(&x), &graph.outputs, 0).unwrap();
+        let operands = if x_first { [&x, &w] } else { [&w, &x] };
+        for (got, want) in y[0].data.iter().zip(letters(equation, &operands, &sizes)) {
+            assert!((got - want).abs() < 1e-12, "{equation}: {got}, need {want}");
+        }
+    }
+    for equation in ["nn->n", "ni->n?", "n->n", "ni->nk", "ni,ni->n", "...i->i"] {
+        let einsum = with_text(node("Einsum", &["x"], "y"), "equation", equation);
+        assert!(read(&model(12, &[3], vec![einsum], vec![])).is_err(), "{equation}");
+    }
+}
+
+#[test]
+fn a_recurrent_layer_may_have_samples_before_steps() {
+    let numbers = |seed, dims: &[usize]| Numbers(seed).tensor(dims).data().to_vec();
+    let stored = vec![
+        floats("w", &[1, 8, 3], numbers(1, &[8, 3])),
+        floats("r", &[1, 8, 2], numbers(2, &[8, 2])),
+    ];
+    let mut lstm = with_int(node("LSTM", &["x", "w", "r"], ""), "layout", 1);
+    lstm.output = vec![String::new(), "y".into()];
+    let lstm = with_int(lstm, "hidden_size", 2);
+    let graph = read(&model(14, &[5, 3], vec![lstm.clone()], stored.clone())).unwrap();
+    let ops: Vec<_> = graph.nodes.iter().map(|node| node.op.name()).collect();
+    assert_eq!(ops, ["Transpose", "LSTM", "Transpose"]);
+    assert_eq!(graph.value(graph.outputs[0]).kind.shape.to_string(), "[batch, 1, 2]");
+    let odd = with_text(lstm, "direction", "sideways");
+    assert_eq!(
+        refusal(&model(14, &[5, 3], vec![odd], stored)),
+        "node `y`: LSTM of opset 14 with direction sideways is not supported"
+    );
+}
+
 #[test]
 fn hostile_files_are_refused_with_one_clear_line() {
     let relu = || node("Relu", &["x"], "y");

@@ -1,0 +1,318 @@
+//! Long short-term memory: products over all steps at once where they can be, then step by step.
+//!
+//! ```text
+//! i, o, f = σ(W x + R h + B)        g = tanh(W x + R h + B)        c' = f · c + i · g        h' = o · tanh c'
+//! ```
+//! Rows of weights are those of i, o, f, g. Backward, gates are computed again from the outputs: one product.
+
+use crate::exponential::{sigmoid, tanh};
+use crate::gemm::{Epilogue, Gemm};
+use crate::isa::vectorize;
+use crate::pool::Pool;
+use crate::recurrent::{
+    Sizes, add, by_columns, by_rows, part, part_mut, plain, start, sum_rows, take,
+};
+
+/// What a layer reads; shapes are ONNX's.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// `[steps, batch, input]`
+    pub x: &'a [f32],
+    /// `[directions, 4 · hidden, input]`
+    pub w: &'a [f32],
+    /// `[directions, 4 · hidden, hidden]`
+    pub r: &'a [f32],
+    /// `[directions, 8 · hidden]`
+    pub b: &'a [f32],
+    /// Hidden units and cells to start with, `[directions, batch, hidden]`; zeros if there are none.
+    pub initial: Option<[&'a [f32]; 2]>,
+}
+
+/// The forward pass, ready to run.
+#[derive(Debug)]
+pub struct Forward {
+    sizes: Sizes,
+    of_x: Gemm,
+    of_h: Gemm,
+}
+
+impl Forward {
+    /// Prepares a layer.
+    pub fn new(sizes: Sizes) -> Self {
+        let rows = 4 * sizes.hidden;
+        let of_x = by_rows(sizes.samples(), rows, sizes.input);
+        Self { sizes, of_x, of_h: by_rows(sizes.batch, rows, sizes.hidden) }
+    }
+
+    /// How much scratch memory [`Self::run`] needs, in elements.
+    pub fn scratch_len(&self) -> usize {
+        let Sizes { batch, hidden, .. } = self.sizes;
+        let gates = 4 * hidden * (self.sizes.samples() + batch + 1);
+        gates + 2 * self.sizes.state() + self.of_x.scratch_len().max(self.of_h.scratch_len())
+    }
+
+    /// Computes all steps into `y`, and hidden units and cells after the last one.
+    ///
+    /// # Panics
+    /// If a slice does not have its size.
+    ///
+    /// # Example
+    /// ```
+    /// use hoyer_kernels::{lstm::{Forward, Inputs}, pool::Pool, recurrent::Sizes};
+    ///
+    /// let sizes =
+    ///     Sizes { steps: 1, batch: 1, input: 1, hidden: 1, directions: 1, reversed: false };
+    /// let layer = Forward::new(sizes);
+    /// let (mut y, mut h, mut c) = ([0.0], [0.0], [0.0]);
+    /// let inputs = Inputs { x: &[1.0], w: &[0.0; 4], r: &[0.0; 4], b: &[0.0; 8], initial: None };
+    /// let mut scratch = vec![0.0; layer.scratch_len()];
+    /// layer.run(&Pool::new(1), &inputs, &mut y, [&mut h, &mut c], &mut scratch);
+    /// assert_eq!([y, h, c], [[0.0]; 3]);
+    /// ```
+    pub fn run(
+        &self,
+        pool: &Pool,
+        inputs: &Inputs<'_>,
+        y: &mut [f32],
+        last: [&mut [f32]; 2],
+        mut scratch: &mut [f32],
+    ) {
+        let (sizes, rows) = (self.sizes, 4 * self.sizes.hidden);
+        let gates = take(&mut scratch, sizes.samples() * rows);
+        let of_h = take(&mut scratch, sizes.batch * rows);
+        let bias = take(&mut scratch, rows);
+        let h = take(&mut scratch, sizes.state());
+        let c = take(&mut scratch, sizes.state());
+        let [last_h, last_c] = last;
+        for direction in 0..sizes.directions {
+            let [w, r, b] =
+                [inputs.w, inputs.r, inputs.b].map(|x| part(x, sizes.directions, direction));
+            bias.copy_from_slice(&b[..rows]);
+            add(bias, &b[rows..]);
+            let epilogue = Epilogue { bias: Some(bias), ..Epilogue::default() };
+            self.of_x.run(pool, (inputs.x, w), gates, &epilogue, scratch);
+            start(inputs.initial.map(|initial| initial[0]), sizes, direction, h);
+            start(inputs.initial.map(|initial| initial[1]), sizes, direction, c);
+            for i in 0..sizes.steps {
+                let time = sizes.time(i, direction);
+                self.of_h.run(pool, (h, r), of_h, &Epilogue::default(), scratch);
+                let gates = &mut gates[time * sizes.batch * rows..][..sizes.batch * rows];
+                vectorize(|| step(sizes.hidden, gates, of_h, h, c));
+                y[sizes.units(time, direction)].copy_from_slice(h);
+            }
+            part_mut(last_h, sizes.directions, direction).copy_from_slice(h);
+            part_mut(last_c, sizes.directions, direction).copy_from_slice(c);
+        }
+    }
+}
+
+/// Activates the gates of all samples, and takes one step.
+#[inline(always)]
+fn step(count: usize, gates: &mut [f32], of_h: &[f32], h: &mut [f32], c: &mut [f32]) {
+    activate(count, gates, of_h);
+    let samples = gates.chunks_exact(4 * count).zip(h.chunks_exact_mut(count));
+    for ((gates, h), c) in samples.zip(c.chunks_exact_mut(count)) {
+        cells(count, gates, c);
+        let (o, c) = (&gates[count..2 * count], &*c);
+        h.iter_mut().zip(o).zip(c).for_each(|((h, o), c)| *h = o * tanh(*c));
+    }
+}
+
+/// Gates from the sums beside `W` and those beside `R`.
+#[inline(always)]
+fn activate(count: usize, gates: &mut [f32], of_h: &[f32]) {
+    for (gates, of_h) in gates.chunks_exact_mut(4 * count).zip(of_h.chunks_exact(4 * count)) {
+        let (smooth, new) = gates.split_at_mut(3 * count);
+        smooth.iter_mut().zip(of_h).for_each(|(z, h)| *z = sigmoid(*z + h));
+        new.iter_mut().zip(&of_h[3 * count..]).for_each(|(z, h)| *z = tanh(*z + h));
+    }
+}
+
+/// `c = f · c + i · g`
+#[inline(always)]
+fn cells(count: usize, gates: &[f32], c: &mut [f32]) {
+    let [i, f, g] = [0, 2, 3].map(|gate| &gates[gate * count..][..count]);
+    for (k, c) in c.iter_mut().enumerate() {
+        *c = f[k] * *c + i[k] * g[k];
+    }
+}
+
+/// The backward pass, ready to run.
+#[derive(Debug)]
+pub struct Gradient {
+    sizes: Sizes,
+    of_x: Gemm,
+    of_h: Gemm,
+    by_h: Gemm,
+    by_x: Gemm,
+    by_w: Gemm,
+    by_r: Gemm,
+}
+
+/// Gradients by a layer's outputs, as far as there are any.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ByOutputs<'a> {
+    /// By all steps.
+    pub y: Option<&'a [f32]>,
+    /// By the hidden units after the last step.
+    pub h: Option<&'a [f32]>,
+    /// By the cells after the last step.
+    pub c: Option<&'a [f32]>,
+}
+
+/// Gradients by a layer's inputs.
+#[derive(Debug)]
+pub struct ByInputs<'a> {
+    /// By the features.
+    pub x: &'a mut [f32],
+    /// By the weights of the features.
+    pub w: &'a mut [f32],
+    /// By the weights of the hidden units.
+    pub r: &'a mut [f32],
+    /// By both biases.
+    pub b: &'a mut [f32],
+    /// By the initial states.
+    pub initial: Option<[&'a mut [f32]; 2]>,
+}
+
+impl Gradient {
+    /// Prepares a layer.
+    pub fn new(sizes: Sizes) -> Self {
+        let Sizes { batch, input, hidden, .. } = sizes;
+        let (rows, all) = (4 * hidden, sizes.samples());
+        Self {
+            sizes,
+            of_x: by_rows(all, rows, input),
+            of_h: by_rows(all, rows, hidden),
+            by_h: plain(batch, hidden, rows),
+            by_x: plain(all, input, rows),
+            by_w: by_columns(rows, input, all),
+            by_r: by_columns(rows, hidden, all),
+        }
+    }
+
+    /// How much scratch memory [`Self::run`] needs, in elements.
+    pub fn scratch_len(&self) -> usize {
+        let Sizes { input, hidden, .. } = self.sizes;
+        let (rows, all) = (4 * hidden, self.sizes.samples());
+        let products = [&self.of_x, &self.of_h, &self.by_h, &self.by_x, &self.by_w, &self.by_r];
+        let most = products.map(Gemm::scratch_len).into_iter().max().unwrap_or(0);
+        all * (2 * rows + 2 * hidden + input) + rows + 3 * self.sizes.state() + most
+    }
+
+    /// Computes gradients by all inputs; `y` are the layer's outputs at all steps.
+    ///
+    /// # Panics
+    /// If a slice does not have its size.
+    pub fn run(
+        &self,
+        pool: &Pool,
+        (inputs, y): (&Inputs<'_>, &[f32]),
+        by: &ByOutputs<'_>,
+        d: &mut ByInputs<'_>,
+        mut scratch: &mut [f32],
+    ) {
+        let (sizes, rows) = (self.sizes, 4 * self.sizes.hidden);
+        let (all, state) = (sizes.samples(), sizes.state());
+        let gates = take(&mut scratch, all * rows);
+        let of_h = take(&mut scratch, all * rows);
+        let before = take(&mut scratch, all * sizes.hidden);
+        let cells = take(&mut scratch, all * sizes.hidden);
+        let dx = take(&mut scratch, all * sizes.input);
+        let bias = take(&mut scratch, rows);
+        let [dh, dc, first] = [(); 3].map(|()| take(&mut scratch, state));
+        let plainly = Epilogue::default();
+        for direction in 0..sizes.directions {
+            let own = |x| part(x, sizes.directions, direction);
+            let [w, r, b] = [inputs.w, inputs.r, inputs.b].map(own);
+            bias.copy_from_slice(&b[..rows]);
+            add(bias, &b[rows..]);
+            let initial = inputs.initial.map(|initial| initial.map(own));
+            sizes.before(y, initial.map(|initial| initial[0]), direction, before);
+            let epilogue = Epilogue { bias: Some(bias), ..plainly };
+            self.of_x.run(pool, (inputs.x, w), gates, &epilogue, scratch);
+            self.of_h.run(pool, (before, r), of_h, &plainly, scratch);
+            vectorize(|| activate(sizes.hidden, gates, of_h));
+            start(inputs.initial.map(|initial| initial[1]), sizes, direction, first);
+            all_cells(sizes, direction, (gates, first), cells);
+            start(by.h, sizes, direction, dh);
+            start(by.c, sizes, direction, dc);
+            for i in (0..sizes.steps).rev() {
+                let time = sizes.time(i, direction);
+                if let Some(dy) = by.y {
+                    add(dh, &dy[sizes.units(time, direction)]);
+                }
+                let gates = &mut gates[time * sizes.batch * rows..][..sizes.batch * rows];
+                let after = &cells[time * state..][..state];
+                let cells = match i {
+                    0 => (&*first, after),
+                    _ => (&cells[sizes.time(i - 1, direction) * state..][..state], after),
+                };
+                vectorize(|| through_cell(sizes.hidden, gates, cells, dh, dc));
+                self.by_h.run(pool, (gates, r), dh, &plainly, scratch);
+            }
+            let count = sizes.directions;
+            let (dw, dr) = (part_mut(d.w, count, direction), part_mut(d.r, count, direction));
+            self.by_w.run(pool, (gates, inputs.x), dw, &plainly, scratch);
+            self.by_r.run(pool, (gates, before), dr, &plainly, scratch);
+            let (beside_w, beside_r) = part_mut(d.b, count, direction).split_at_mut(rows);
+            sum_rows(gates, beside_w);
+            beside_r.copy_from_slice(beside_w);
+            let into = if direction == 0 { &mut *d.x } else { &mut *dx };
+            self.by_x.run(pool, (gates, w), into, &plainly, scratch);
+            if direction > 0 {
+                add(d.x, dx);
+            }
+            if let Some([by_h, by_c]) = &mut d.initial {
+                part_mut(by_h, count, direction).copy_from_slice(dh);
+                part_mut(by_c, count, direction).copy_from_slice(dc);
+            }
+        }
+    }
+}
+
+/// The cells after every step, in order of time.
+fn all_cells(sizes: Sizes, direction: usize, (gates, first): (&[f32], &[f32]), out: &mut [f32]) {
+    let (state, rows) = (sizes.state(), 4 * sizes.hidden);
+    for i in 0..sizes.steps {
+        let time = sizes.time(i, direction);
+        if i == 0 {
+            out[time * state..][..state].copy_from_slice(first);
+        } else {
+            let before = sizes.time(i - 1, direction) * state;
+            out.copy_within(before..before + state, time * state);
+        }
+        let gates = gates[time * sizes.batch * rows..].chunks_exact(rows);
+        let out = out[time * state..][..state].chunks_exact_mut(sizes.hidden);
+        vectorize(|| gates.zip(out).for_each(|(gates, c)| cells(sizes.hidden, gates, c)));
+    }
+}
+
+/// Gates become gradients by their sums; `dc` becomes that by the cells of the step before.
+#[inline(always)]
+fn through_cell(
+    count: usize,
+    gates: &mut [f32],
+    (before, after): (&[f32], &[f32]),
+    dh: &[f32],
+    dc: &mut [f32],
+) {
+    for (sample, gates) in gates.chunks_exact_mut(4 * count).enumerate() {
+        let units = sample * count..(sample + 1) * count;
+        let [before, after, dh] = [before, after, dh].map(|x| &x[units.clone()]);
+        let dc = &mut dc[units];
+        let (i, rest) = gates.split_at_mut(count);
+        let (o, rest) = rest.split_at_mut(count);
+        let (f, g) = rest.split_at_mut(count);
+        for k in 0..count {
+            let [vi, vo, vf, vg] = [i[k], o[k], f[k], g[k]];
+            let bent = tanh(after[k]);
+            let cell = dc[k] + dh[k] * vo * (1.0 - bent * bent);
+            i[k] = cell * vg * vi * (1.0 - vi);
+            o[k] = dh[k] * bent * vo * (1.0 - vo);
+            f[k] = cell * before[k] * vf * (1.0 - vf);
+            g[k] = cell * vi * (1.0 - vg * vg);
+            dc[k] = cell * vf;
+        }
+    }
+}
