@@ -25,6 +25,9 @@ impl<'a> LoaderSamples<'a> {
             augmentation: Augmentation {
                 crop: recipe.augmentation.crop,
                 flip: recipe.augmentation.flip,
+                rotate: recipe.augmentation.rotate,
+                scale: recipe.augmentation.scale,
+                shift: recipe.augmentation.shift,
             },
             normalization: normalization(&recipe.normalization),
         };

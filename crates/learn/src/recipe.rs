@@ -126,12 +126,25 @@ impl Normalization {
 /// | --- | --- | --- | --- | --- |
 /// | `crop` | 0 | >= 0 | pixels | largest shift in each direction |
 /// | `flip` | false | – | – | mirror left and right in half of the draws |
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// | `rotate` | 0 | [0, 180] | degrees | largest turn, in each direction |
+/// | `scale` | 0 | [0, 1) | share | images get up to so much larger or smaller |
+/// | `move` | 0 | [0, 1] | pixels | largest shift by a part of a pixel, in each direction |
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[expect(missing_docs, reason = "the table names every field")]
 pub struct Augmentation {
     pub crop: usize,
     pub flip: bool,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rotate: f64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub scale: f64,
+    #[serde(rename = "move", skip_serializing_if = "is_zero")]
+    pub shift: f64,
+}
+
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 /// What the result must keep; what is not named is not promised.

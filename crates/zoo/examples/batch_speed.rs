@@ -20,7 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{name}: loaded {} samples in {:.3} s", dataset.len(), start.elapsed().as_secs_f64());
     let normalization = Normalization::measure(&dataset, &dataset.train)?;
     let augmentations = [(0, false), (1, false), (1, true)];
-    for augmentation in augmentations.map(|(crop, flip)| Augmentation { crop, flip }) {
+    for augmentation in
+        augmentations.map(|(crop, flip)| Augmentation { crop, flip, ..Augmentation::default() })
+    {
         let how =
             Training { batch: BATCH, seed: 1, augmentation, normalization: normalization.clone() };
         let mut loader = Loader::training(&dataset, &dataset.train, &how)?;

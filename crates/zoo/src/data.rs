@@ -24,6 +24,7 @@ pub mod normalize;
 mod npy;
 pub mod npz;
 pub mod split;
+mod warp;
 
 pub use augment::Augmentation;
 pub use dataset::{Dataset, Features};

@@ -49,7 +49,7 @@ pub struct Training {
 /// let how = Training {
 ///     batch: 64,
 ///     seed: 1,
-///     augmentation: Augmentation { crop: 1, flip: false },
+///     augmentation: Augmentation { crop: 1, ..Augmentation::default() },
 ///     normalization: Normalization::default(),
 /// };
 /// let mut loader = Loader::training(&digits, &digits.train, &how)?;

@@ -21,7 +21,7 @@ fn how(batch: usize) -> Training {
     Training {
         batch,
         seed: 9,
-        augmentation: Augmentation { crop: 2, flip: true },
+        augmentation: Augmentation { crop: 2, flip: true, ..Augmentation::default() },
         normalization: Normalization { mean: vec![0.4, 0.5], std: vec![0.2, 0.3] },
     }
 }
@@ -135,7 +135,8 @@ fn bad_settings_are_named() {
         |how: &Training| Loader::training(&dataset, &dataset.train, how).unwrap_err().to_string();
     assert_eq!(refused(&how(11)), "batch = 11, need 1 to 10, the number of training samples");
     assert_eq!(refused(&how(0)), "batch = 0, need at least 1 sample");
-    let wide = Training { augmentation: Augmentation { crop: 3, flip: false }, ..how(4) };
+    let wide =
+        Training { augmentation: Augmentation { crop: 3, ..Augmentation::default() }, ..how(4) };
     assert_eq!(refused(&wide), "augmentation.crop = 3, need 0 to 2, for images of 3 x 5");
     let flat = Dataset { shape: vec![30], ..dataset.clone() };
     let message = Loader::training(&flat, &flat.train, &how(4)).unwrap_err().to_string();
