@@ -165,7 +165,7 @@ fn conclude(
     let result = RunResult {
         schema: RESULT_VERSION,
         hoyer: env!("CARGO_PKG_VERSION").into(),
-        model: recipe.model.clone(),
+        model: model_name(&recipe.model),
         data: dataset.name.clone(),
         method: method(recipe),
         metric: "accuracy".into(),
@@ -227,6 +227,13 @@ fn facts(recipe: &Recipe, dataset: &Dataset, metrics: Metrics) -> Result<Metadat
     Ok(facts)
 }
 
+/// A network's name; of a file, its name without the folder.
+fn model_name(model: &str) -> String {
+    let path = Path::new(model);
+    let name = path.file_name().filter(|_| is_model_file(path));
+    name.map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 /// The penalties of the recipe, or how it prunes without one.
 fn method(recipe: &Recipe) -> String {
     let mut names: Vec<String> = Vec::new();
@@ -265,6 +272,12 @@ mod tests {
     fn recipe(stages: &str) -> Recipe {
         let text = format!("model='m'\ndata='d'\npromise={{accuracy=0.9,weights=10}}\n{stages}");
         Recipe::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn a_network_from_a_file_is_named_without_its_folder() {
+        assert_eq!(model_name("nets/of mine/a.onnx"), "a.onnx");
+        assert_eq!(model_name("lenet-5"), "lenet-5");
     }
 
     #[test]
