@@ -47,6 +47,18 @@ pub enum Error {
     /// A node of an ONNX file that cannot be run as it is meant.
     #[error("node `{node}`: {op} of opset {opset} {why}")]
     OnnxNode { node: String, op: String, opset: i64, why: String },
+    /// The bytes of a `.safetensors` file are not what they should be.
+    #[error("not a usable .safetensors file: {what}")]
+    Safetensors { what: String },
+    /// Parameters in a file that are not those of the network.
+    #[error("{what}")]
+    Weights { what: String },
+    /// A node that cannot be written to an ONNX file.
+    #[error("node `{node}`: {op} cannot be written as ONNX: {why}")]
+    NotOnnx { node: String, op: &'static str, why: String },
+    /// A graph with more bytes than a format can hold.
+    #[error("graph `{graph}` takes {bytes} bytes as ONNX, which holds at most {most}")]
+    TooLarge { graph: String, bytes: usize, most: usize },
     /// A graph breaks an invariant; see `container::validate`.
     #[error("graph `{graph}` is malformed: {what}")]
     Invalid { graph: String, what: String },

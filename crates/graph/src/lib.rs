@@ -6,7 +6,7 @@
 //! - [`gradient`] appends backward nodes to the same graph; [`check`] proves the rules right.
 //! - [`groups`] finds the channels that must live or die together, and takes dead ones out.
 //! - [`container`] keeps a graph and its metadata in a checked `.hoyer` file.
-//! - [`onnx`] reads ONNX files.
+//! - [`onnx`] reads and writes ONNX files, [`weights`] parameters alone (`.safetensors`).
 //! - [`evaluate`] says what a graph means, slowly and plainly; [`cost`] counts what it stores and multiplies.
 //!
 //! Not here: running fast (`hoyer-run`), learning (`hoyer-learn`), model families and data (`hoyer-zoo`).
@@ -27,6 +27,7 @@ mod op;
 mod shape;
 mod tensor;
 mod training;
+pub mod weights;
 
 pub use append::append;
 pub use cost::{Cost, LayerCost, cost};

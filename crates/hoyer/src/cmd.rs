@@ -7,6 +7,7 @@ mod compress;
 mod data;
 mod demo;
 mod eval;
+mod export;
 mod input_flags;
 mod inspect;
 mod interrupt;
@@ -39,6 +40,7 @@ enum Verb {
     Compress(Box<compress::Compress>),
     Train(train::Train),
     Eval(eval::Eval),
+    Export(export::Export),
     Inspect(inspect::Inspect),
     Data(data::Data),
 }
@@ -72,6 +74,7 @@ impl Cli {
             Verb::Compress(compress) => compress.run(out),
             Verb::Train(train) => train.run(out).map(|()| Verdict::Done),
             Verb::Eval(eval) => eval.run(out).map(|()| Verdict::Done),
+            Verb::Export(export) => export.run(out).map(|()| Verdict::Done),
             Verb::Inspect(inspect) => inspect.run(out).map(|()| Verdict::Done),
             Verb::Data(data) => data.run(out).map(|()| Verdict::Done),
         }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::check::Numbers;
+use crate::container::Metadata;
 use crate::op::*;
 use crate::shape::Bindings;
-use crate::{Array, Dim, Role, Shape, Tensor, Type, ValueId, bound, evaluate};
+use crate::{Array, Dim, Role, Shape, Tensor, Type, ValueId, bound, evaluate, onnx};
 
 /// Builds networks with seeded numbers.
 struct Net {
@@ -107,6 +108,11 @@ fn furthest(a: &[Array], b: &[Array]) -> f64 {
     a.iter().zip(b).map(far).fold(0.0, f64::max)
 }
 
+fn through_a_file(g: &Graph) -> Graph {
+    let bytes = onnx::export(g, &Metadata::default()).unwrap();
+    onnx::import(&bytes, None, onnx::Batch::AsStored).unwrap()
+}
+
 /// Sets what makes a channel to zero, biases and shifts apart: it may still say a constant.
 fn silence(g: &mut Graph, groups: &Groups, channel: Channel) {
     for member in &groups.groups[channel.group].members {
@@ -145,6 +151,8 @@ fn check(g: &Graph) -> usize {
         let removed = remove(&masked, &found, &dead).unwrap();
         let far = furthest(&run(&masked), &run(&removed.graph));
         assert!(far < 1e-5, "{far} at {scale}: {}", found.text(g));
+        let far = furthest(&run(&removed.graph), &run(&through_a_file(&removed.graph)));
+        assert!(far < 1e-5, "{far} at {scale}, exported");
         let size = |g: &Graph| g.params.iter().map(|p| p.tensor.data().len()).sum::<usize>();
         went = dead.len() - removed.stayed.len();
         assert!(went == 0 || size(&removed.graph) < size(g));

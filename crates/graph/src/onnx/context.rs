@@ -5,6 +5,7 @@
 
 use super::known::{Extent, Ints, Known};
 use super::messages::{AttributeProto, NodeProto};
+use super::text::plain;
 use crate::graph::{Graph, ParamId, Role, ValueId};
 use crate::op::Op;
 use crate::shape::{Dim, Shape};
@@ -56,7 +57,7 @@ impl<'a> Context<'a> {
     /// The error that names this node.
     pub(crate) fn refuse<T>(&self, why: impl Into<String>) -> Result<T> {
         let (node, op) = (self.name.to_owned(), self.op().to_owned());
-        Err(Error::OnnxNode { node, op, opset: self.opset, why: why.into() })
+        Err(Error::OnnxNode { node, op, opset: self.opset, why: plain(why.into()) })
     }
 
     fn attribute(&mut self, name: &str) -> Option<&'a AttributeProto> {

@@ -15,7 +15,7 @@ use crate::{Result, evaluate};
 use std::collections::HashMap;
 
 /// The most elements of a result that is computed while reading.
-const MAX_ELEMENTS: usize = 1 << 22;
+const MAX_ELEMENTS: usize = 1 << 20;
 
 /// What a node gives, if that is known before the network runs.
 pub(crate) fn fold(cx: &mut Context<'_>, external: &External<'_>) -> Result<Option<Known>> {

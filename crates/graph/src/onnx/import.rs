@@ -2,14 +2,15 @@
 //!
 //! Not here: single ops (`op`), what is computed while reading (`fold`).
 
+use super::budget::Budget;
 use super::context::{Context, Thing};
 use super::known::Known;
 use super::messages::{
     DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type,
 };
 use super::stored::MAX_RANK;
-use super::{External, fold, op_table, sort, stored, unusable};
-use crate::container::validate;
+use super::{External, facts, fold, op_table, sort, stored, text, unusable};
+use crate::container::{Metadata, validate};
 use crate::graph::{Graph, Role, Type, ValueId};
 use crate::shape::{Dim, Shape};
 use crate::tensor::DType;
@@ -31,15 +32,17 @@ pub enum Batch {
 /// The symbol of the first dimension, whatever the file calls it.
 const BATCH: &str = "batch";
 
-/// Reads an ONNX file, and weights that lie beside it.
+/// Reads an ONNX file, and weights that lie beside it. Facts about the network come along if hoyer wrote the file.
 ///
 /// # Errors
 /// - [`Error::Read`] if the file cannot be read
 /// - [`Error::File`] around what is wrong with it, see [`import`]
-pub fn load(path: &Path, batch: Batch) -> Result<Graph> {
+pub fn load(path: &Path, batch: Batch) -> Result<(Graph, Metadata)> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    import(&bytes, Some(folder.unwrap_or(Path::new("."))), batch)
+    let folder = External(Some(folder.unwrap_or(Path::new("."))));
+    decode(&bytes)
+        .and_then(|model| Ok((read(&model, &folder, batch)?, facts::of(&model))))
         .map_err(|source| Error::File { path: path.into(), source: Box::new(source) })
 }
 
@@ -60,25 +63,33 @@ pub fn load(path: &Path, batch: Batch) -> Result<Graph> {
 /// assert!(error.to_string().starts_with("not a usable ONNX file"));
 /// ```
 pub fn import(bytes: &[u8], folder: Option<&Path>, batch: Batch) -> Result<Graph> {
-    let model = ModelProto::decode(bytes)
-        .or_else(|error| unusable(format!("it is damaged or none at all ({error})")))?;
-    let opset = opset(&model)?;
+    read(&decode(bytes)?, &External(folder), batch)
+}
+
+fn decode(bytes: &[u8]) -> Result<ModelProto> {
+    ModelProto::decode(bytes)
+        .or_else(|error| unusable(format!("it is damaged or none at all ({error})")))
+}
+
+fn read(model: &ModelProto, external: &External<'_>, batch: Batch) -> Result<Graph> {
+    let opset = opset(model)?;
     let Some(proto) = &model.graph else { return unusable("there is no graph in it".into()) };
+    text::check_names(proto)?;
     let mut graph = Graph::new(proto.name.as_deref().unwrap_or_default());
-    let external = External(folder);
     let mut names = HashMap::new();
     for tensor in &proto.initializer {
         let name = tensor.name.clone().unwrap_or_default();
-        if names.insert(name.clone(), Thing::Known(stored::read(tensor, &external)?)).is_some() {
+        if names.insert(name.clone(), Thing::Known(stored::read(tensor, external)?)).is_some() {
             return unusable(format!("there are two tensors named `{name}`"));
         }
     }
+    let mut budget = Budget::of(&names);
     add_inputs(&mut graph, &mut names, proto, batch)?;
     let read = read_names(proto);
     for at in sort::order(&proto.node)? {
         let node = &proto.node[at];
         let wanted = node.output.iter().map(|name| read.contains(name.as_str())).collect();
-        add_node(&mut graph, &mut names, (node, opset, wanted), &external)?;
+        add_node(&mut graph, &mut names, (node, opset, wanted), (external, &mut budget))?;
     }
     add_outputs(&mut graph, &mut names, proto)?;
     validate(&graph)?;
@@ -142,7 +153,13 @@ fn kind_of(name: &str, info: &ValueInfoProto, batch: Batch) -> Result<Type> {
         return unusable(format!("input `{name}` has {} dimensions", shape.dim.len()));
     }
     let dims = shape.dim.iter().enumerate().map(|(axis, dim)| dim_of(name, axis, dim, batch));
-    Ok(Type { dtype, shape: Shape(dims.collect::<Result<_>>()?) })
+    let shape = Shape(dims.collect::<Result<_>>()?);
+    if shape.elements().is_none() {
+        return unusable(format!(
+            "input `{name}` has shape {shape}: more elements than can be counted"
+        ));
+    }
+    Ok(Type { dtype, shape })
 }
 
 fn dim_of(name: &str, axis: usize, dim: &DimensionProto, batch: Batch) -> Result<Dim> {
@@ -188,7 +205,7 @@ fn add_node(
     graph: &mut Graph,
     names: &mut HashMap<String, Thing>,
     (node, opset, wanted): (&NodeProto, i64, Vec<bool>),
-    external: &External<'_>,
+    (external, budget): (&External<'_>, &mut Budget),
 ) -> Result<()> {
     let first = node.output.iter().find(|name| !name.is_empty()).map_or("", String::as_str);
     let name = node.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(first);
@@ -199,8 +216,12 @@ fn add_node(
         let domain = node.domain.as_deref().unwrap_or_default();
         return cx.refuse(format!("of domain `{domain}` is not supported"));
     }
+    budget.read(&cx)?;
     let thing = match fold::fold(&mut cx, external)? {
-        Some(known) => Thing::Known(known),
+        Some(known) => {
+            budget.made(&cx, &known)?;
+            Thing::Known(known)
+        }
         None => match op_table::reader(cx.op()) {
             Some(reader) => Thing::Value(reader(&mut cx)?),
             None => return cx.refuse("is not supported"),

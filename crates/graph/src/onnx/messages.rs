@@ -1,4 +1,4 @@
-//! The protobuf messages of an ONNX file, as far as they are read.
+//! The protobuf messages of an ONNX file, as far as they are read or written.
 //!
 //! Field numbers are those of `onnx.proto` (IR version 10). Fields that are not listed are skipped when a file is read.
 //! Not here: what they mean (`stored`, `import`).
@@ -19,6 +19,8 @@ pub struct ModelProto {
     pub graph: Option<Box<GraphProto>>,
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<OperatorSetIdProto>,
+    #[prost(message, repeated, tag = "14")]
+    pub metadata_props: Vec<StringStringEntryProto>,
 }
 
 /// Which version of which set of ops a file speaks.

@@ -123,7 +123,7 @@ fn signed(name: &str, numbers: impl Iterator<Item = u64>) -> Result<Vec<i64>> {
 }
 
 /// IEEE 754 binary16 as f32, exactly.
-fn from_half(bits: u16) -> f32 {
+pub(crate) fn from_half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
     match exponent {
@@ -135,7 +135,7 @@ fn from_half(bits: u16) -> f32 {
 }
 
 /// The upper half of an f32.
-fn from_bfloat(bits: u16) -> f32 {
+pub(crate) fn from_bfloat(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 

@@ -27,6 +27,9 @@ pub(crate) struct Eval {
     /// Data set: a name of `hoyer data list` or a path; default: the one the model was made with
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
+    /// Parameters to use instead of its own, by name: a .safetensors file
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// Which samples
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
@@ -46,7 +49,10 @@ impl Eval {
     /// # Errors
     /// If model or data cannot be read or do not belong together, or `out` cannot be written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let (graph, metadata) = hoyer::model_file::load(&self.model)?;
+        let (mut graph, metadata) = hoyer::model_file::load(&self.model)?;
+        if let Some(file) = &self.weights {
+            hoyer_graph::weights::load(&mut graph, file)?;
+        }
         let named = metadata.get::<String>("data")?;
         let name = self.data.or(named).context("the model does not say its data; give --data")?;
         let dataset = data::load(&name, &roots(self.options.data_dir.clone()))?;

@@ -56,6 +56,9 @@ pub(crate) fn reshape(cx: &mut Context<'_>) -> Result<ValueId> {
     let left = all.zip(known).and_then(|(all, known)| all.divided_by(&known));
     match (rest, left) {
         (Some(i), Some(left)) => dims[i] = left,
+        // Also where both have no elements, which cannot be divided.
+        (None, _)
+            if from.elements().is_some_and(|all| Shape(dims.clone()).elements() == Some(all)) => {}
         // A shape that was written for a batch of one, over a batch that was made symbolic.
         (None, Some(left))
             if dims.first().is_some_and(Dim::is_one)

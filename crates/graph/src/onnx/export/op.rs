@@ -1,0 +1,8 @@
+//! How single ops are written; a row for each is in `op_table`.
+
+pub(super) mod convolution;
+pub(super) mod elementwise;
+pub(super) mod layout;
+pub(super) mod normalization;
+pub(super) mod product;
+pub(super) mod reduction;
