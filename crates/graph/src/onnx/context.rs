@@ -270,7 +270,7 @@ impl<'a> Context<'a> {
 
     /// A parameter that is no weight.
     pub(crate) fn constant(&mut self, tensor: Tensor) -> Result<ValueId> {
-        let mut name = format!("{}.constant", self.name);
+        let mut name = format!("{}.constant{}", self.name, self.graph.params.len());
         while self.graph.params.iter().any(|param| param.name == name) {
             name.push('_');
         }

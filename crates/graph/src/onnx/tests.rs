@@ -288,7 +288,7 @@ fn a_recurrent_layer_may_have_samples_before_steps() {
     let lstm = with_int(lstm, "hidden_size", 2);
     let graph = read(&model(14, &[5, 3], vec![lstm.clone()], stored.clone())).unwrap();
     let ops: Vec<_> = graph.nodes.iter().map(|node| node.op.name()).collect();
-    assert_eq!(ops, ["Transpose", "LSTM", "Transpose"]);
+    assert_eq!(ops, ["Transpose", "Expand", "LSTM", "Transpose"]);
     assert_eq!(graph.value(graph.outputs[0]).kind.shape.to_string(), "[batch, 1, 2]");
     let odd = with_text(lstm, "direction", "sideways");
     assert_eq!(

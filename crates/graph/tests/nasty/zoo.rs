@@ -20,11 +20,14 @@ pub(crate) const ZOO: &[(&str, Make)] = &[
     ("flatten-into-linear", flatten_into_linear),
     ("gated", gated),
     ("grouped", grouped),
+    ("gru", gru),
+    ("lstm", lstm),
     ("normalizations", normalizations),
     ("padded-pools", padded_pools),
     ("padded-with-ones", padded_with_ones),
     ("residual-projection", residual_projection),
     ("residual-slice-pad", residual_slice_pad),
+    ("resized", resized),
     ("self-concat", self_concat),
     ("shared-weights", shared_weights),
     ("split-concat", split_concat),
@@ -488,4 +491,57 @@ fn two_outputs(mut net: Net) -> Graph {
     let mut g = net.head(y);
     g.outputs.extend([early, map, image, early]);
     g
+}
+
+/// A feature pyramid: coarse maps enlarged to fine ones.
+fn resized(mut net: Net) -> Graph {
+    let x = net.input("x", &[3, 8, 8]);
+    let fine = net.point("stem", x, 6);
+    let w = net.param("down.weight", Role::Weight, &[6, 6, 1, 1]);
+    let coarse = net.add("down", Conv::new(Window::square(1, 2, 0)), &[fine, w]);
+    let wide = net.add("wide", Resize::repeated(&[2, 3], 2), &[coarse]);
+    let x = net.add("sum", Add, &[fine, wide]);
+    let axis = |axis, size| ResizeAxis { axis, scale: size as f32 / 8.0, size: Some(size) };
+    let axes = vec![axis(3, 5), axis(2, 12)];
+    let linear = Resize { axes, mode: ResizeMode::Linear, ..Resize::repeated(&[], 1) };
+    let linear = Resize { coordinates: ResizeCoordinates::HalfPixel, ..linear };
+    let x = net.add("linear", linear, &[x]);
+    let x = net.point("last", x, 4);
+    net.head(x)
+}
+
+/// Images read row by row: a layer before and one after the steps of time.
+fn over_time(mut net: Net, op: impl Into<Op>, gates: usize, states: usize) -> Graph {
+    let x = net.input("x", &[3, 4, 4]);
+    let x = net.point("stem", x, 2);
+    let x = net.add("rows", Transpose { perm: vec![2, 0, 1, 3] }, &[x]);
+    let dims = vec![4.into(), Dim::symbol("batch"), 8.into()];
+    let x = net.add("features", Reshape { shape: Shape(dims) }, &[x]);
+    let mut inputs = vec![x];
+    for (part, shape) in [("w", [2, gates * 3, 8]), ("r", [2, gates * 3, 3])] {
+        inputs.push(net.param(&format!("cell.{part}"), Role::Weight, &shape));
+    }
+    inputs.push(net.param("cell.b", Role::Bias, &[2, 2 * gates * 3]));
+    if states > 0 {
+        let state = net.param("state", Role::Constant, &[2, 1, 3]);
+        let dims = vec![2.into(), Dim::symbol("batch"), 3.into()];
+        let state = net.add("start", Expand { shape: Shape(dims) }, &[state]);
+        inputs.extend(vec![state; states]);
+    }
+    let y = net.g.add_all("cell", op, &inputs).unwrap();
+    let x = net.add("samples", Transpose { perm: vec![1, 0, 2] }, &[y[1]]);
+    let x = net.add("flat", Flatten { axis: 1 }, &[x]);
+    let hidden = net.linear("hidden", x, 6);
+    let hidden = net.add("relu", Relu, &[hidden]);
+    let head = net.linear("head", hidden, 3);
+    net.out(&[head, y[0]])
+}
+
+fn lstm(net: Net) -> Graph {
+    over_time(net, LSTM { hidden_size: 3, direction: Direction::Bidirectional }, 4, 2)
+}
+
+fn gru(net: Net) -> Graph {
+    let direction = Direction::Bidirectional;
+    over_time(net, GRU { hidden_size: 3, direction, linear_before_reset: true }, 3, 0)
 }

@@ -5,4 +5,6 @@ pub(super) mod elementwise;
 pub(super) mod layout;
 pub(super) mod normalization;
 pub(super) mod product;
+pub(super) mod recurrent;
 pub(super) mod reduction;
+pub(super) mod resize;

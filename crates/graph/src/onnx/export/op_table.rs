@@ -1,6 +1,8 @@
 //! Which function writes which op.
 
-use super::op::{convolution, elementwise, layout, normalization, product, reduction};
+use super::op::{
+    convolution, elementwise, layout, normalization, product, recurrent, reduction, resize,
+};
 use super::writer::Draft;
 use crate::Result;
 use crate::op::Op;
@@ -42,11 +44,13 @@ pub(crate) fn write(op: &Op, to: &mut Draft<'_, '_>) -> Result<()> {
         Op::Elu(op) => elementwise::elu(op, to),
         Op::Expand(_) => layout::expand(to),
         Op::Flatten(op) => layout::along(op.axis, to),
+        Op::GRU(op) => recurrent::gru(op, to),
         Op::Gelu(op) => elementwise::gelu(op, to),
         Op::Gemm(op) => product::gemm(op, to),
         Op::GroupNormalization(op) => normalization::group(op, to),
         Op::HardSigmoid(op) => elementwise::hard_sigmoid(op, to),
         Op::InstanceNormalization(op) => normalization::instance(op, to),
+        Op::LSTM(op) => recurrent::lstm(op, to),
         Op::LayerNormalization(op) => normalization::layer(op, to),
         Op::LeakyRelu(op) => elementwise::leaky_relu(op, to),
         Op::LogSoftmax(op) => layout::along(op.axis, to),
@@ -55,6 +59,7 @@ pub(crate) fn write(op: &Op, to: &mut Draft<'_, '_>) -> Result<()> {
         Op::ReduceMean(op) => reduction::mean(op, to),
         Op::ReduceSum(op) => reduction::sum(op, to),
         Op::Reshape(op) => layout::reshape(op, to),
+        Op::Resize(op) => resize::resize(op, to),
         Op::Selu(op) => elementwise::selu(op, to),
         Op::Slice(op) => layout::slice(op, to),
         Op::Softmax(op) => layout::along(op.axis, to),

@@ -11,6 +11,9 @@ use crate::onnx::context::Context;
 use crate::op::{MatMul, ReduceSum, Transpose};
 use crate::shape::{Dim, Shape};
 
+/// More operands than any sum of products has.
+const MAX_TERMS: usize = 16;
+
 /// What an axis is called: a letter, or a place in the ellipsis counted from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Label {
@@ -32,7 +35,7 @@ pub(crate) fn einsum(cx: &mut Context<'_>) -> Result<ValueId> {
         None => (equation.as_str(), None),
     };
     let terms: Vec<&str> = left.split(',').collect();
-    if terms.len() != cx.node.input.len() {
+    if terms.len() != cx.node.input.len() || terms.len() > MAX_TERMS {
         return cx.refuse(format!("has equation {equation} over {} inputs", cx.node.input.len()));
     }
     let mut operands = Vec::new();

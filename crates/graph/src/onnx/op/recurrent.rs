@@ -5,7 +5,6 @@ use crate::graph::{Role, ValueId};
 use crate::onnx::context::{Context, Thing};
 use crate::op::{Direction, Expand, GRU, LSTM, Op, Transpose};
 use crate::shape::{Dim, Shape};
-use crate::tensor::Tensor;
 
 /// What both layers have in common, read and checked.
 struct Layer {
@@ -62,15 +61,13 @@ impl Layer {
             inputs.push(cx.param(3, Role::Bias)?);
             return Ok(inputs);
         }
-        let rows = cx.shape(inputs[2]).0.get(1).and_then(Dim::fixed);
-        if rows != self.hidden.checked_mul(gates) {
-            return cx.refuse(format!("has weights of shape {}", cx.shape(inputs[2])));
-        }
-        let zeros = Tensor::full(&[self.direction.count(), 2 * gates * self.hidden], 0.0);
-        let bias = cx.constant(zeros)?;
-        if let Some(param) = cx.graph.param_of(bias) {
-            cx.graph.params[param.0].role = Role::Bias;
-        }
+        let Some(biases) = self.hidden.checked_mul(2 * gates) else {
+            return cx.refuse(format!("has {} hidden units", self.hidden));
+        };
+        // Nothing that would have to be stored: the network has no bias to train.
+        let shape = Shape(vec![self.direction.count().into(), biases.into()]);
+        let zero = cx.number(0.0)?;
+        let bias = cx.add(Expand { shape }, &[zero])?;
         inputs.push(bias);
         Ok(inputs)
     }
