@@ -173,6 +173,20 @@ conv_transpose(draw(1, 2, 3, 4), 3, [2, 2], stride=2)
 conv_transpose(draw(1, 4, 3, 2), 6, [3, 2], stride=2, pad=1, group=2, output_padding=1)
 conv_transpose(draw(1, 2, 5), 3, [3], stride=3, pad=2, dilation=2, output_padding=2)
 
+case("Max", None, [draw(3, 20), draw(20)], torch.maximum)
+case("Min", None, [draw(3, 20), draw(3, 1)], torch.minimum)
+for axes in ([0], [1, 2]):
+    reduced = {"axes": axes, "keepdims": axes == [0]}
+    case("ReduceMax", reduced, [draw(4, 3, 5, low=-4, high=4)], lambda x: x.amax(axes, axes == [0]))
+    case("ReduceMin", reduced, [draw(4, 3, 5, low=-4, high=4)], lambda x: x.amin(axes, axes == [0]))
+case("ReduceProd", {"axes": [1], "keepdims": False}, [draw(12, 3, low=-2, high=2)], lambda x: x.prod(1))
+case("Mod", {"sign_of_a": False}, [draw(3, 5), draw(5, low=1)], torch.remainder)
+case("Mod", {"sign_of_a": True}, [draw(3, 5), draw(5, low=1)], torch.fmod)
+case("Sin", None, [draw(3, 5)], torch.sin)
+case("Cos", None, [draw(3, 5)], torch.cos)
+for name, f in (("Floor", torch.floor), ("Ceil", torch.ceil), ("Round", torch.round), ("Sign", torch.sign)):
+    case(name, None, [draw(3, 9)], f)
+
 head = json.dumps({"torch": torch.__version__, "seed": 20240229})
 lines = ",\n".join(json.dumps(c) for c in CASES)
 path = pathlib.Path(__file__).with_name("ops.json")

@@ -147,8 +147,9 @@ pub fn op_gradient_error(op: &Op, inputs: &[Type], seed: u64) -> Result<f64> {
         let name = format!("input{i}");
         arguments.push(match kind.dtype {
             DType::F32 => graph.param(&name, Role::Weight, numbers.tensor(&shape))?,
-            DType::I64 => {
-                given.push(Array::from_fn(&shape, |_| numbers.index(3) as f64));
+            DType::I64 | DType::Bool => {
+                let end = if kind.dtype == DType::Bool { 2 } else { 3 };
+                given.push(Array::from_fn(&shape, |_| numbers.index(end) as f64));
                 graph.input(&name, kind.clone())
             }
         });

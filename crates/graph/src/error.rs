@@ -87,6 +87,9 @@ pub enum Mismatch {
     /// An element type that the op cannot take.
     #[error("{op}: {what} has type {got:?}, need {need:?}")]
     Type { op: &'static str, what: &'static str, got: crate::DType, need: crate::DType },
+    /// An element type that is none of several that the op can take.
+    #[error("{op}: {what} has type {got:?}, need {need}")]
+    TypeOf { op: &'static str, what: &'static str, got: crate::DType, need: &'static str },
     /// An attribute out of its range.
     #[error("{op}: {attribute} = {got}, need {need}")]
     Attribute { op: &'static str, attribute: &'static str, got: String, need: String },

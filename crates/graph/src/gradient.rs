@@ -7,7 +7,7 @@
 use crate::graph::{Graph, Node, NodeId, Source, ValueId};
 use crate::op::{Add, Expand, Mul, Op, ReduceSum, Reshape};
 use crate::shape::Shape;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use crate::{Error, Result, Role};
 
 /// Appends to `graph` the nodes that compute the gradient of `loss` by each of the values `wrt`, and gives
@@ -86,6 +86,11 @@ impl<'a> Backward<'a> {
     /// The shape of a value.
     pub fn shape(&self, value: ValueId) -> &Shape {
         &self.graph.value(value).kind.shape
+    }
+
+    /// The element type of a value.
+    pub fn dtype(&self, value: ValueId) -> DType {
+        self.graph.value(value).kind.dtype
     }
 
     /// The gradient by an output of `node`.

@@ -44,6 +44,11 @@ impl Type {
     pub fn i64(shape: impl Into<Shape>) -> Self {
         Self { dtype: DType::I64, shape: shape.into() }
     }
+
+    /// Truth values of this shape.
+    pub fn bool(shape: impl Into<Shape>) -> Self {
+        Self { dtype: DType::Bool, shape: shape.into() }
+    }
 }
 
 /// Where a value comes from.

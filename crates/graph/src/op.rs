@@ -103,40 +103,53 @@ pub use recurrent::Direction;
 pub use window::Window;
 
 ops! {
-    arithmetic { Add, Sub, Mul, Div, Neg }
+    arithmetic { Add, Sub, Mul, Div, IntegerDiv, Neg }
+    argument { ArgMax, ArgMin }
     average_pool { AveragePool, AveragePoolGradient }
     batch_normalization {
         BatchNormalization, BatchNormalizationGradient, BatchNormalizationInferenceGradient
     }
+    cast { Cast }
+    choice { Where }
     clip { Clip, ClipGradient }
+    comparison { Equal, Greater, GreaterOrEqual, Less, LessOrEqual }
     concat { Concat }
+    constant { Constant }
     conv { Conv, ConvInputGradient, ConvWeightGradient }
     conv_transpose { ConvTranspose }
     curve {
-        Sqrt, Exp, Log, Abs, Reciprocal, Erf, Gelu, HardSigmoid, HardSwish, Elu, Selu, Softplus,
-        CurveGradient
+        Sqrt, Exp, Log, Abs, Reciprocal, Erf, Gelu, HardSigmoid, HardSwish, Elu, Selu, Softplus, Sin,
+        Cos, CurveGradient
     }
     dropout { Dropout }
     expand { Expand }
+    extremum { Min, Max }
+    gather { Gather, GatherGradient }
+    gather_elements { GatherElements, GatherElementsGradient }
     gemm { Gemm }
     global_average_pool { GlobalAveragePool }
     gru { GRU, GRUGradient }
     identity { Identity }
     leaky_relu { LeakyRelu, LeakyReluGradient }
     lstm { LSTM, LSTMGradient }
+    logic { Not, And, Or, Xor }
     matmul { MatMul }
     max_pool { MaxPool, MaxPoolGradient }
+    modulo { Mod }
     normalization {
         LayerNormalization, InstanceNormalization, GroupNormalization, Standardize,
         StandardizeGradient
     }
     pad { Pad, PadGradient }
     power { Pow, PowBaseSlope, PowExponentSlope, PRelu }
+    reduce_extremum { ReduceMin, ReduceMax }
     reduce_mean { ReduceMean, ReduceMeanGradient }
+    reduce_prod { ReduceProd, ReduceProdGradient }
     reduce_sum { ReduceSum }
     relu { Relu, ReluGradient }
     reshape { Flatten, Reshape }
     resize { Resize, ResizeGradient }
+    rounding { Sign, Floor, Ceil, Round }
     select { Select, SelectGradient }
     sigmoid { Sigmoid, SigmoidGradient }
     slice { Slice, SliceGradient }
@@ -176,6 +189,31 @@ pub(crate) fn expect_f32(
         return Ok(());
     }
     Err(Mismatch::Type { op, what, got: kind.dtype, need: DType::F32 })
+}
+
+/// Refuses an input that holds no numbers.
+pub(crate) fn expect_numbers(
+    op: &'static str,
+    what: &'static str,
+    kind: &Type,
+) -> Result<(), Mismatch> {
+    if kind.dtype != DType::Bool {
+        return Ok(());
+    }
+    Err(Mismatch::TypeOf { op, what, got: kind.dtype, need: "F32 or I64" })
+}
+
+/// Refuses an input of another type than the one before it.
+pub(crate) fn expect_dtype(
+    op: &'static str,
+    what: &'static str,
+    kind: &Type,
+    need: DType,
+) -> Result<(), Mismatch> {
+    if kind.dtype == need {
+        return Ok(());
+    }
+    Err(Mismatch::Type { op, what, got: kind.dtype, need })
 }
 
 /// Says that `what` has an unusable shape.

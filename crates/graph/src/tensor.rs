@@ -14,6 +14,8 @@ pub enum DType {
     F32,
     /// 64-bit signed integers: labels and indices.
     I64,
+    /// Truth values, held as the integers 0 and 1.
+    Bool,
 }
 
 /// An f32 tensor, row-major.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hoyer_graph::{Bindings, Dim, Graph};
+use hoyer_graph::{Bindings, DType, Dim, Graph};
 use hoyer_kernels::pool::Pool;
 use hoyer_run::Program;
 use hoyer_zoo::Dataset;
@@ -33,7 +33,8 @@ pub struct Score {
 /// [`Error::DoesNotFit`] if not.
 pub fn check_fit(graph: &Graph, dataset: &Dataset) -> Result<()> {
     let per_sample = |id: Option<&hoyer_graph::ValueId>| {
-        let shape = &graph.value(*id?).kind.shape;
+        let kind = &graph.value(*id?).kind;
+        let shape = Some(&kind.shape).filter(|_| kind.dtype == DType::F32)?;
         shape.0.iter().skip(1).map(Dim::fixed).product::<Option<usize>>()
     };
     let (takes, gives) = (per_sample(graph.inputs.first()), per_sample(graph.outputs.first()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hoyer_graph::check::Numbers;
 use hoyer_graph::groups::{dead, groups, remove};
-use hoyer_graph::{Bindings, Graph};
+use hoyer_graph::{Bindings, DType, Graph, ValueId};
 use hoyer_kernels::pool::Pool;
 use hoyer_run::Program;
 
@@ -64,8 +64,21 @@ fn answers(graph: &Graph, pool: &Arc<Pool>) -> Result<Vec<f32>> {
     let mut program = Program::compile(graph, &sizes, &graph.outputs, pool)?;
     let mut numbers = Numbers(1);
     for input in &graph.inputs {
-        program.input_mut(*input).iter_mut().for_each(|x| *x = numbers.number() as f32);
+        match graph.value(*input).kind.dtype {
+            DType::F32 => {
+                program.input_mut(*input).iter_mut().for_each(|x| *x = numbers.number() as f32);
+            }
+            // An index of 0 is in range wherever any is.
+            DType::I64 => {}
+            DType::Bool => {
+                program.labels_mut(*input).iter_mut().for_each(|x| *x = numbers.index(2) as i64);
+            }
+        }
     }
     program.run(&mut graph.params.clone(), 0);
-    Ok(graph.outputs.iter().flat_map(|output| program.value(*output).to_vec()).collect())
+    let answer = |output: &ValueId| match graph.value(*output).kind.dtype {
+        DType::F32 => program.value(*output).to_vec(),
+        DType::I64 | DType::Bool => program.integers(*output).iter().map(|x| *x as f32).collect(),
+    };
+    Ok(graph.outputs.iter().flat_map(answer).collect())
 }

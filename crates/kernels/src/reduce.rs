@@ -1,4 +1,4 @@
-//! Sums and means over axes that stand together.
+//! Sums, means and other folds over axes that stand together.
 //!
 //! ```text
 //! ends    [lead, kept, tail] → [kept]            over the first and the last axes
@@ -12,6 +12,9 @@ use crate::sums::sum;
 
 /// Columns of the output that a task sums at a time, at least.
 const COLUMNS: usize = 64;
+
+/// Partial results that a fold over a row keeps apart, so that its loop is not a chain.
+const LANES: usize = 16;
 
 /// Which axes are summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +99,81 @@ impl Sum {
                 });
             }
         }
+    }
+}
+
+impl Sum {
+    /// `y = f(start, f(x₁, f(x₂, …)))` in any order: `f` must not care about it.
+    ///
+    /// # Panics
+    /// If a slice does not fill its shape.
+    ///
+    /// # Example
+    /// ```
+    /// use hoyer_kernels::{pool::Pool, reduce::Sum};
+    ///
+    /// let rows = Sum::new(&[2, 3], &[false, true]).unwrap();
+    /// let mut y = [0.0; 2];
+    /// rows.fold(&Pool::new(1), &[1.0, 5.0, 3.0, 4.0, 2.0, 6.0], &mut y, (0.0, f32::max));
+    /// assert_eq!(y, [5.0, 6.0]);
+    /// ```
+    pub fn fold(
+        &self,
+        pool: &Pool,
+        x: &[f32],
+        y: &mut [f32],
+        (start, f): (f32, impl Fn(f32, f32) -> f32 + Sync),
+    ) {
+        assert_eq!(x.len(), self.count() * y.len(), "the input fills its shape");
+        let (chunk, all) = ((CHUNK / self.count().max(1)).max(COLUMNS), y.len());
+        pool.for_each(all.div_ceil(chunk), Chunks::new(y, chunk), |task, y| {
+            let first = task * chunk;
+            vectorize(|| match *self {
+                Self::Ends { lead, kept, tail } => {
+                    for (k, y) in (first..).zip(y) {
+                        let rows = (0..lead).map(|l| &x[(l * kept + k) * tail..][..tail]);
+                        *y = rows.fold(start, |y, row| f(y, fold_row(row, start, &f)));
+                    }
+                }
+                Self::Middle { gone, inner, .. } => {
+                    fold_columns(x, [gone, inner], first, y, (start, &f));
+                }
+            });
+        });
+    }
+}
+
+#[inline(always)]
+fn fold_row(row: &[f32], start: f32, f: &impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [start; LANES];
+    let (whole, rest) = row.as_chunks::<LANES>();
+    for chunk in whole {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane = f(*lane, *x));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane = f(*lane, *x));
+    lanes.iter().fold(start, |y, lane| f(y, *lane))
+}
+
+/// Folds the columns from `first` on, as far as they lie in one block at a time.
+#[inline(always)]
+fn fold_columns(
+    x: &[f32],
+    [gone, inner]: [usize; 2],
+    first: usize,
+    y: &mut [f32],
+    (start, f): (f32, &impl Fn(f32, f32) -> f32),
+) {
+    let mut done = 0;
+    while done < y.len() {
+        let (block, from) = ((first + done) / inner, (first + done) % inner);
+        let width = (inner - from).min(y.len() - done);
+        let part = &mut y[done..][..width];
+        part.fill(start);
+        for line in 0..gone {
+            let line = &x[(block * gone + line) * inner + from..][..width];
+            part.iter_mut().zip(line).for_each(|(y, x)| *y = f(*y, *x));
+        }
+        done += width;
     }
 }
 

@@ -7,7 +7,7 @@ use crate::kernel::{Kernel, Site};
 use crate::memory::{Life, lay_out};
 use crate::program::{Place, Program, Step};
 use crate::{Error, Result, op};
-use hoyer_graph::{Bindings, DType, Graph, NodeId, Source, ValueId, bound, elements};
+use hoyer_graph::{Bindings, DType, Graph, NodeId, Op, Source, ValueId, bound, elements};
 use hoyer_kernels::gemm::Activation;
 use hoyer_kernels::pool::Pool;
 use std::sync::Arc;
@@ -85,13 +85,37 @@ impl<'a> Compiler<'a> {
         elements(&self.shapes[id.0]).expect("checked when the compilation began")
     }
 
+    fn is_f32(&self, id: ValueId) -> bool {
+        self.graph.value(id).kind.dtype == DType::F32
+    }
+
+    /// What is in the buffer of an integer value before the first run, if it has one of its own.
+    fn integers_of(&self, id: ValueId) -> Option<Vec<i64>> {
+        if self.is_f32(id) {
+            return None;
+        }
+        let zeros = vec![0; self.len(id)];
+        match self.graph.value(id).source {
+            Source::Param(_) => None,
+            Source::Input => Some(zeros),
+            Source::Node(node, _) => match &self.graph.node(node).op {
+                _ if !self.needed[id.0] => None,
+                op if is_view(op) => None,
+                Op::Constant(constant) => Some(constant.data.clone()),
+                _ => Some(zeros),
+            },
+        }
+    }
+
     /// The nodes that become steps, in order.
     fn schedule(&self) -> Vec<Scheduled> {
         let mut melted = vec![false; self.graph.nodes.len()];
         let mut steps = Vec::new();
         for (i, node) in self.graph.nodes.iter().enumerate() {
             let wanted = node.outputs.iter().any(|id| self.needed[id.0]);
-            if melted[i] || is_view(&node.op) || !wanted {
+            // A constant has its numbers from the start.
+            let is_constant = matches!(node.op, Op::Constant(_));
+            if melted[i] || is_view(&node.op) || is_constant || !wanted {
                 continue;
             }
             let (writes, activation) = match self.absorbed[i] {
@@ -130,7 +154,7 @@ impl<'a> Compiler<'a> {
             lives.list.push(Life { len: self.len(id), born, dies, takes_over });
         };
         for &id in &self.graph.inputs {
-            if self.graph.value(id).kind.dtype == DType::F32 {
+            if self.is_f32(id) {
                 add(&mut lives, id, 0, None);
             }
         }
@@ -139,7 +163,7 @@ impl<'a> Compiler<'a> {
             let taken =
                 in_place.map(|n| shown(self.graph, self.graph.node(scheduled.node).inputs[n]));
             let mut over = taken.and_then(|id| lives.of[id.0]);
-            for &id in &scheduled.writes {
+            for &id in scheduled.writes.iter().filter(|id| self.is_f32(**id)) {
                 add(&mut lives, id, i + 1, over.take());
             }
             lives.in_place.push(in_place);
@@ -154,6 +178,8 @@ impl<'a> Compiler<'a> {
         let fits = |&n: &usize| {
             let root = roots[n];
             last[root.0] == step
+                && self.is_f32(root)
+                && self.is_f32(scheduled.writes[0])
                 && matches!(self.graph.value(root).source, Source::Node(..))
                 && self.len(root) == self.len(scheduled.writes[0])
                 && roots.iter().filter(|other| **other == root).count() == 1
@@ -171,10 +197,10 @@ impl<'a> Compiler<'a> {
         for (i, value) in self.graph.values.iter().enumerate() {
             roots[i] = match (value.source, lives.of[i]) {
                 (Source::Param(param), _) => Some(Place::Param { index: param.0 }),
-                (Source::Input, _) if value.kind.dtype == DType::I64 => {
-                    integers.push(vec![0; self.len(ValueId(i))]);
-                    Some(Place::Integers { index: integers.len() - 1 })
-                }
+                _ if value.kind.dtype != DType::F32 => self.integers_of(ValueId(i)).map(|own| {
+                    integers.push(own);
+                    Place::Integers { index: integers.len() - 1 }
+                }),
                 (_, life) => life
                     .map(|life| Place::Buffer { index: buffers[life], len: self.len(ValueId(i)) }),
             };
@@ -188,8 +214,18 @@ impl<'a> Compiler<'a> {
             ids.iter().map(|id| self.shapes[id.0].clone()).collect()
         };
         let (inputs, outputs) = (shapes(&node.inputs), shapes(&scheduled.writes));
-        let activation = scheduled.activation;
-        op::kernel(&Site { node, inputs: &inputs, outputs: &outputs, activation })
+        let types = |ids: &[ValueId]| -> Vec<DType> {
+            ids.iter().map(|id| self.graph.value(*id).kind.dtype).collect()
+        };
+        let (input_types, output_types) = (types(&node.inputs), types(&scheduled.writes));
+        op::kernel(&Site {
+            node,
+            inputs: &inputs,
+            outputs: &outputs,
+            input_types: &input_types,
+            output_types: &output_types,
+            activation: scheduled.activation,
+        })
     }
 }
 

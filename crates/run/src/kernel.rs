@@ -1,6 +1,6 @@
 //! What the executor asks of a kernel.
 
-use hoyer_graph::{Node, Op};
+use hoyer_graph::{DType, Node, Op};
 use hoyer_kernels::gemm::Activation;
 use hoyer_kernels::pool::Pool;
 use smallvec::SmallVec;
@@ -28,34 +28,48 @@ pub(crate) struct Call<'a, 'b> {
     pub(crate) step: u64,
     /// Inputs in order. The one computed in place is empty here and lies in `outputs[0]`.
     pub(crate) inputs: &'b [Input<'a>],
-    /// Outputs in order.
+    /// Outputs of f32, in order.
     pub(crate) outputs: &'b mut [&'a mut [f32]],
+    /// Outputs of integers and truth values, in order.
+    pub(crate) integers: &'b mut [&'a mut [i64]],
     /// Memory without meaning before or after.
     pub(crate) scratch: &'a mut [f32],
 }
 
-/// An input, by element type.
+/// An input, by element type; truth values are integers, 0 and 1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input<'a> {
     F32(&'a [f32]),
     I64(&'a [i64]),
 }
 
-impl<'a> Call<'a, '_> {
-    /// An f32 input.
-    pub(crate) fn input(&self, i: usize) -> &'a [f32] {
-        match self.inputs[i] {
+impl<'a> Input<'a> {
+    /// The numbers of an f32 input.
+    pub(crate) fn f32(self) -> &'a [f32] {
+        match self {
             Input::F32(data) => data,
-            Input::I64(_) => panic!("input {i} holds integers: shape inference let it through"),
+            Input::I64(_) => panic!("an input holds integers: shape inference let it through"),
         }
     }
 
-    /// An i64 input.
-    pub(crate) fn labels(&self, i: usize) -> &'a [i64] {
-        match self.inputs[i] {
+    /// The numbers of an integer input.
+    pub(crate) fn i64(self) -> &'a [i64] {
+        match self {
             Input::I64(data) => data,
-            Input::F32(_) => panic!("input {i} holds no integers: shape inference let it through"),
+            Input::F32(_) => panic!("an input holds no integers: shape inference let it through"),
         }
+    }
+}
+
+impl<'a> Call<'a, '_> {
+    /// An f32 input.
+    pub(crate) fn input(&self, i: usize) -> &'a [f32] {
+        self.inputs[i].f32()
+    }
+
+    /// An input of integers or truth values.
+    pub(crate) fn integers_of(&self, i: usize) -> &'a [i64] {
+        self.inputs[i].i64()
     }
 }
 
@@ -67,6 +81,10 @@ pub(crate) struct Site<'a> {
     pub(crate) inputs: &'a [Vec<usize>],
     /// Shapes of its outputs.
     pub(crate) outputs: &'a [Vec<usize>],
+    /// Element types of its inputs.
+    pub(crate) input_types: &'a [DType],
+    /// Element types of its outputs.
+    pub(crate) output_types: &'a [DType],
     /// What the following node was fused in as.
     pub(crate) activation: Activation,
 }
@@ -75,5 +93,10 @@ impl Site<'_> {
     /// The op.
     pub(crate) fn op(&self) -> &Op {
         &self.node.op
+    }
+
+    /// Whether all that the node reads and writes is f32.
+    pub(crate) fn is_f32(&self) -> bool {
+        self.input_types.iter().chain(self.output_types).all(|dtype| *dtype == DType::F32)
     }
 }

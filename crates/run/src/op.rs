@@ -1,7 +1,9 @@
 //! Which kernel runs an op: one file each, one row each in [`kernel`].
 //!
-//! An op without a row runs as its plain meaning in f64 (`reference`): right, but slow.
+//! An op without a row runs as its plain meaning in f64 (`reference`): right, but slow. What reads or writes integers
+//! or truth values has its rows in `integer`.
 
+mod argument;
 mod arithmetic;
 mod batch_normalization;
 mod clip;
@@ -10,7 +12,9 @@ mod conv;
 mod curve;
 mod dropout;
 mod elementwise;
+mod gather;
 mod gemm;
+mod integer;
 mod matmul;
 mod max_pool;
 mod normalization;
@@ -31,6 +35,9 @@ use hoyer_kernels::exponential::{sigmoid, tanh};
 
 /// Makes a node ready to run.
 pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
+    if !site.is_f32() {
+        return integer::kernel(site).unwrap_or_else(|| reference::kernel(site));
+    }
     let fast = product(site)
         .or_else(|| per_element(site))
         .or_else(|| per_channel(site))
@@ -58,7 +65,12 @@ fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     match site.op() {
         Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) => arithmetic::kernel(site),
         Op::Pow(_) | Op::PowBaseSlope(_) | Op::PowExponentSlope(_) => arithmetic::kernel(site),
-        Op::PRelu(_) => arithmetic::kernel(site),
+        Op::PRelu(_) | Op::Max(_) | Op::Min(_) | Op::Mod(_) => arithmetic::kernel(site),
+        Op::Sign(_) => elementwise::unary(|x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
+        Op::Floor(_) => elementwise::unary(f32::floor),
+        Op::Ceil(_) => elementwise::unary(f32::ceil),
+        Op::Round(_) => elementwise::unary(f32::round_ties_even),
+        Op::Cast(_) => elementwise::unary(|x| x),
         Op::Neg(_) => elementwise::unary(|x| -x),
         Op::Relu(_) => elementwise::unary(|x| x.max(0.0)),
         Op::ReluGradient(_) => elementwise::gradient(|dy, y| if y > 0.0 { dy } else { 0.0 }),
@@ -116,6 +128,9 @@ fn per_channel(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::MaxPoolGradient(op) => window::max_gradient(&op.pool, site),
         Op::ReduceMean(op) => reduce::mean(&op.axes, site),
         Op::ReduceMeanGradient(op) => reduce::mean_gradient(&op.mean, site),
+        Op::ReduceMax(op) => reduce::largest(op, site),
+        Op::ReduceMin(op) => reduce::smallest(op, site),
+        Op::ReduceProd(op) => reduce::product(op, site),
         Op::ReduceSum(op) => reduce::sum(op, site),
         Op::Resize(op) => resize::forward(op, site),
         Op::ResizeGradient(op) => resize::gradient(&op.resize, site),
@@ -123,8 +138,6 @@ fn per_channel(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::LogSoftmax(op) => softmax::forward(op.axis, softmax::Scale::Logarithmic, site),
         Op::SoftmaxGradient(op) => softmax::gradient(op.axis, softmax::Scale::Linear, site),
         Op::LogSoftmaxGradient(op) => softmax::gradient(op.axis, softmax::Scale::Logarithmic, site),
-        Op::SoftmaxCrossEntropyLoss(_) => softmax_cross_entropy::forward(site),
-        Op::SoftmaxCrossEntropyLossGradient(_) => softmax_cross_entropy::gradient(site),
         _ => None,
     }
 }
@@ -134,6 +147,8 @@ pub(crate) fn in_place(op: &Op) -> &'static [usize] {
     match op {
         Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) => &[0, 1],
         Op::Pow(_) | Op::PowBaseSlope(_) | Op::PowExponentSlope(_) | Op::PRelu(_) => &[0, 1],
+        Op::Max(_) | Op::Min(_) | Op::Mod(_) => &[0, 1],
+        Op::Sign(_) | Op::Floor(_) | Op::Ceil(_) | Op::Round(_) | Op::Cast(_) => &[0],
         Op::Neg(_) | Op::Relu(_) | Op::LeakyRelu(_) | Op::Clip(_) => &[0],
         Op::ReluGradient(_) | Op::LeakyReluGradient(_) | Op::ClipGradient(_) => &[0],
         Op::Sigmoid(_) | Op::SigmoidGradient(_) | Op::Tanh(_) | Op::TanhGradient(_) => &[0],

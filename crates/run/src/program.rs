@@ -93,21 +93,21 @@ impl Program {
         }
     }
 
-    /// The numbers of an i64 input, to be filled before a run.
+    /// The numbers of an input of integers or truth values (0 and 1), to be filled before a run.
     ///
     /// # Panics
-    /// If `id` is not an i64 input that the program reads.
+    /// If `id` is not such an input of this program.
     pub fn labels_mut(&mut self, id: ValueId) -> &mut [i64] {
         match self.places[id.0] {
             Some(Place::Integers { index }) => &mut self.integers[index],
-            _ => panic!("value {} is no i64 input of this program", id.0),
+            _ => panic!("value {} is no integer input of this program", id.0),
         }
     }
 
-    /// The numbers of a value that was asked for, after a run.
+    /// The numbers of an f32 value that was asked for, after a run.
     ///
     /// # Panics
-    /// If `id` was not among the outputs (nor an input), or is a parameter.
+    /// If `id` was not among the outputs (nor an input), is no f32, or is a parameter.
     pub fn value(&self, id: ValueId) -> &[f32] {
         match self.places[id.0] {
             Some(Place::Buffer { index, len }) => &self.buffers[index][..len],
@@ -115,9 +115,21 @@ impl Program {
         }
     }
 
+    /// The numbers of a value of integers or truth values (0 and 1) that was asked for, after a run.
+    ///
+    /// # Panics
+    /// If `id` was not among the outputs (nor an input), or is f32.
+    pub fn integers(&self, id: ValueId) -> &[i64] {
+        match self.places[id.0] {
+            Some(Place::Integers { index }) => &self.integers[index],
+            _ => panic!("value {} holds no integers that were asked of this program", id.0),
+        }
+    }
+
     /// Memory for values, in bytes.
     pub fn buffer_bytes(&self) -> usize {
-        4 * (self.buffers.iter().map(Vec::len).sum::<usize>() + self.scratch.len())
+        let integers = self.integers.iter().map(Vec::len).sum::<usize>();
+        4 * (self.buffers.iter().map(Vec::len).sum::<usize>() + self.scratch.len()) + 8 * integers
     }
 
     /// Runs the program over these parameters, in the order of the compiled graph's, and applies its updates.
@@ -140,9 +152,16 @@ impl Program {
     fn run_step(&mut self, i: usize, params: &[Param], step: u64) {
         let this = &self.steps[i];
         let mut taken: Few<(usize, Vec<f32>)> = Few::new();
+        let mut taken_integers: Few<(usize, Vec<i64>)> = Few::new();
         for place in &this.outputs {
-            if let Place::Buffer { index, .. } = *place {
-                taken.push((index, std::mem::take(&mut self.buffers[index])));
+            match *place {
+                Place::Buffer { index, .. } => {
+                    taken.push((index, std::mem::take(&mut self.buffers[index])));
+                }
+                Place::Integers { index } => {
+                    taken_integers.push((index, std::mem::take(&mut self.integers[index])));
+                }
+                Place::Param { .. } => {}
             }
         }
         {
@@ -154,14 +173,27 @@ impl Program {
             };
             let inputs: Few<Input<'_>> = this.inputs.iter().enumerate().map(read).collect();
             let mut outputs: Few<&mut [f32]> = Few::new();
-            for ((_, buffer), place) in taken.iter_mut().zip(&this.outputs) {
-                if let Place::Buffer { len, .. } = *place {
-                    outputs.push(&mut buffer[..len]);
-                }
+            let lens = this.outputs.iter().filter_map(|place| match *place {
+                Place::Buffer { len, .. } => Some(len),
+                _ => None,
+            });
+            for ((_, buffer), len) in taken.iter_mut().zip(lens) {
+                outputs.push(&mut buffer[..len]);
             }
+            let mut integers: Few<&mut [i64]> =
+                taken_integers.iter_mut().map(|(_, buffer)| buffer.as_mut_slice()).collect();
             let (pool, scratch) = (&*self.pool, self.scratch.as_mut_slice());
-            let mut call = Call { pool, step, inputs: &inputs, outputs: &mut outputs, scratch };
-            this.kernel.run(&mut call);
+            this.kernel.run(&mut Call {
+                pool,
+                step,
+                inputs: &inputs,
+                outputs: &mut outputs,
+                integers: &mut integers,
+                scratch,
+            });
+        }
+        for (index, buffer) in taken_integers {
+            self.integers[index] = buffer;
         }
         for (index, buffer) in taken {
             self.buffers[index] = buffer;

@@ -24,7 +24,7 @@ fn compare(graph: &Graph, inputs: &[Array], wanted: &[ValueId], threads: usize) 
                     let to = program.input_mut(*id).iter_mut();
                     to.zip(&array.data).for_each(|(to, x)| *to = *x as f32);
                 }
-                DType::I64 => {
+                DType::I64 | DType::Bool => {
                     let to = program.labels_mut(*id).iter_mut();
                     to.zip(&array.data).for_each(|(to, x)| *to = *x as i64);
                 }

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::check::Numbers;
-use crate::op::{BatchNormalization, Clip, Conv, Flatten, Gemm, MaxPool, Relu, Window};
-use crate::{Array, Dim, Error, Role, Shape, Tensor, Type, ValueId, evaluate};
+use crate::op::{
+    BatchNormalization, Clip, Constant, Conv, Flatten, Gemm, MaxPool, Relu, Where, Window,
+};
+use crate::{Array, DType, Dim, Error, Role, Shape, Tensor, Type, ValueId, evaluate};
 use proptest::prelude::*;
 
 /// A network with every kind of storage, role and shape.
@@ -137,6 +139,26 @@ fn empty_tensors_scalars_and_odd_numbers_survive() {
     g.param("wild", Role::Weight, Tensor::full(&[2], f32::INFINITY)).unwrap();
     let bytes = to_bytes(&g, &Metadata::default()).unwrap();
     assert_eq!(from_bytes(&bytes).unwrap().0, g);
+}
+
+#[test]
+fn integers_and_truth_values_survive() {
+    let mut g = Graph::new("g");
+    let x = g.input("x", Type::bool(Shape(vec![Dim::symbol("batch"), Dim::from(2)])));
+    let near = 1_i64 << 53;
+    for (name, dtype, data) in
+        [("places", DType::I64, vec![-near, near]), ("mask", DType::Bool, vec![0, 1])]
+    {
+        let constant = Constant { dtype, shape: vec![2], data };
+        let id = g.add(name, constant, &[]).unwrap();
+        g.outputs.push(id);
+    }
+    let y = g.add("y", Where, &[x, g.outputs[0], g.outputs[0]]).unwrap();
+    g.outputs.push(y);
+    let bytes = to_bytes(&g, &Metadata::default()).unwrap();
+    assert_eq!(from_bytes(&bytes).unwrap().0, g);
+    g.nodes[1].op = Constant { dtype: DType::Bool, shape: vec![2], data: vec![0, 2] }.into();
+    assert!(to_bytes(&g, &Metadata::default()).is_err());
 }
 
 #[test]

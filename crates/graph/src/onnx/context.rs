@@ -4,12 +4,13 @@
 //! Not here: the order of nodes and the graph's inputs (`import`), the functions (`op`).
 
 use super::known::{Extent, Ints, Known};
-use super::messages::{AttributeProto, NodeProto};
+use super::messages::{AttributeProto, NodeProto, data_type};
+use super::stored::dtype_of;
 use super::text::plain;
 use crate::graph::{Graph, ParamId, Role, ValueId};
 use crate::op::Op;
 use crate::shape::{Dim, Shape};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 
@@ -103,6 +104,15 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The element type that an attribute names, as hoyer holds it; `F32` if it is not there.
+    pub(crate) fn element_type(&mut self, name: &str) -> Result<DType> {
+        let code = self.int(name, i64::from(data_type::FLOAT))?;
+        match i32::try_from(code).ok().and_then(dtype_of) {
+            Some(dtype) => Ok(dtype),
+            None => self.refuse(format!("to element type {code} is not supported")),
+        }
+    }
+
     pub(crate) fn raw(&mut self, name: &str) -> Option<&'a AttributeProto> {
         self.attribute(name)
     }
@@ -160,8 +170,9 @@ impl<'a> Context<'a> {
                 self.names.insert(name.to_owned(), Thing::Value(id));
                 id
             }
-            Some(Thing::Known(Known::Ints(_))) => {
-                return self.refuse(format!("reads integers `{name}`, which is not supported"));
+            Some(Thing::Known(Known::Ints(ints))) => {
+                let ints = ints.clone();
+                return self.integers(name, &ints);
             }
             Some(Thing::Missing(what)) => {
                 return self.refuse(format!("reads `{name}`, {what}, which is not computed"));
@@ -174,6 +185,23 @@ impl<'a> Context<'a> {
             self.graph.params[at].role = role;
         }
         Ok(id)
+    }
+
+    /// Known integers as a value of the graph. Their name keeps what is known, for those who read it as a shape.
+    fn integers(&mut self, name: &str, ints: &Ints) -> Result<ValueId> {
+        let Some(constant) = ints.constant() else {
+            return self.refuse(format!("computes with `{name}`, which depends on a symbol"));
+        };
+        let op = Op::Constant(constant);
+        match self.graph.nodes.iter().find(|node| node.name == name && node.op == op) {
+            Some(node) => Ok(node.outputs[0]),
+            None => self.graph.add(name, op, &[]),
+        }
+    }
+
+    /// The element type of a value.
+    pub(crate) fn dtype(&self, id: ValueId) -> DType {
+        self.graph.value(id).kind.dtype
     }
 
     /// Input `at` as numbers that are known before the network runs, if it is given.
@@ -213,6 +241,17 @@ impl<'a> Context<'a> {
             None => {
                 self.refuse(format!("has input {at} that is not known before the network runs"))
             }
+        }
+    }
+
+    /// Input `at` as one number of any type that is known before the network runs, if it is given.
+    pub(crate) fn known_number(&self, at: usize) -> Result<Option<f64>> {
+        match self.known(at) {
+            Some(Known::Ints(_)) => {
+                let first = self.known_ints(at)?.and_then(|numbers| numbers.first().copied());
+                Ok(first.map(|number| number as f64))
+            }
+            _ => Ok(self.known_float(at)?.map(f64::from)),
         }
     }
 

@@ -117,6 +117,7 @@ fn element(dtype: DType) -> i32 {
     match dtype {
         DType::F32 => data_type::FLOAT,
         DType::I64 => data_type::INT64,
+        DType::Bool => data_type::BOOL,
     }
 }
 

@@ -16,7 +16,6 @@ pub(crate) struct External<'a>(pub Option<&'a Path>);
 
 impl External<'_> {
     /// Weights outside the model are refused.
-    #[cfg(test)]
     pub(crate) fn none() -> Self {
         Self(None)
     }

@@ -6,14 +6,13 @@ use super::budget::Budget;
 use super::context::{Context, Thing};
 use super::known::Known;
 use super::messages::{
-    DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type,
+    DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto,
 };
 use super::stored::MAX_RANK;
 use super::{External, facts, fold, op_table, sort, stored, text, unusable};
 use crate::container::{Metadata, validate};
 use crate::graph::{Graph, Role, Type, ValueId};
 use crate::shape::{Dim, Shape};
-use crate::tensor::DType;
 use crate::{Error, Result};
 use prost::Message;
 use std::collections::{HashMap, HashSet};
@@ -137,14 +136,9 @@ fn kind_of(name: &str, info: &ValueInfoProto, batch: Batch) -> Result<Type> {
     let Some(tensor) = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()) else {
         return unusable(format!("input `{name}` is no tensor"));
     };
-    let dtype = match tensor.elem_type.unwrap_or_default() {
-        data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE => {
-            DType::F32
-        }
-        data_type::INT64 | data_type::INT32 => DType::I64,
-        other => {
-            return unusable(format!("input `{name}` has element type {other}, which is not read"));
-        }
+    let code = tensor.elem_type.unwrap_or_default();
+    let Some(dtype) = stored::dtype_of(code) else {
+        return unusable(format!("input `{name}` has element type {code}, which is not read"));
     };
     let Some(shape) = &tensor.shape else {
         return unusable(format!("input `{name}` does not say its shape"));
@@ -269,12 +263,13 @@ fn add_outputs(
             Some(Thing::Known(Known::Floats(tensor))) => {
                 graph.param(name, Role::Constant, tensor.clone())?
             }
-            Some(Thing::Known(Known::Ints(_))) => {
-                return unusable(format!("output `{name}` is a shape, which is not supported"));
-            }
             Some(Thing::Missing(what)) => {
                 return unusable(format!("output `{name}` is {what}, which is not computed"));
             }
+            Some(Thing::Known(Known::Ints(ints))) => match ints.constant() {
+                Some(constant) => graph.add(name, constant, &[])?,
+                None => return unusable(format!("output `{name}` is a shape with a symbol")),
+            },
             None => return unusable(format!("nothing gives the output `{name}`")),
         };
         graph.outputs.push(id);

@@ -2,8 +2,9 @@
 //!
 //! Not here: computing with them (`fold`), reading them from a file (`stored`).
 
+use crate::op::Constant;
 use crate::shape::Dim;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// An integer: a number, or a dimension with a symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +40,35 @@ impl From<&Dim> for Extent {
     }
 }
 
-/// Integers with a shape; truth values are 0 and 1.
+/// Integers or truth values (0 and 1) with a shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ints {
+    pub dtype: DType,
     pub shape: Vec<usize>,
     pub data: Vec<Extent>,
+}
+
+impl Ints {
+    /// Integers of this shape.
+    pub(crate) fn new(shape: Vec<usize>, data: Vec<Extent>) -> Self {
+        Self { dtype: DType::I64, shape, data }
+    }
+
+    /// Integers one after the other.
+    pub(crate) fn line(data: Vec<Extent>) -> Self {
+        Self::new(vec![data.len()], data)
+    }
+
+    /// Whether a symbol is in it.
+    pub(crate) fn has_symbol(&self) -> bool {
+        self.data.iter().any(|extent| matches!(extent, Extent::Symbolic(_)))
+    }
+
+    /// As a constant of the graph, if no symbol is in it.
+    pub(crate) fn constant(&self) -> Option<Constant> {
+        let data = self.data.iter().map(Extent::number).collect::<Option<_>>()?;
+        Some(Constant { dtype: self.dtype, shape: self.shape.clone(), data })
+    }
 }
 
 /// A value that is known before the network runs.

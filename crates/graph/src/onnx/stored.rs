@@ -3,7 +3,8 @@
 //! | stored as | becomes |
 //! | --- | --- |
 //! | float, float16, bfloat16, double | f32; a double is rounded |
-//! | int8 … int64, uint8 … uint64, bool | i64; a number beyond it is refused |
+//! | int8 … int64, uint8 … uint64 | i64; a number beyond it is refused |
+//! | bool | truth values |
 //!
 //! Invariants: nothing is allocated for a tensor beyond what its bytes hold.
 //! Not here: files beside the model (`external`).
@@ -12,7 +13,7 @@ use super::known::{Extent, Ints, Known};
 use super::messages::{TensorProto, data_type};
 use super::{External, unusable};
 use crate::Result;
-use crate::tensor::{Tensor, elements};
+use crate::tensor::{DType, Tensor, elements};
 
 /// More dimensions than any network has.
 pub(crate) const MAX_RANK: usize = 16;
@@ -48,7 +49,20 @@ pub(crate) fn read(proto: &TensorProto, external: &External<'_>) -> Result<Known
         None => typed_ints(name, kind, proto)?,
     };
     check(data.len())?;
-    Ok(Known::Ints(Ints { shape, data: data.into_iter().map(Extent::Number).collect() }))
+    let dtype = if kind == data_type::BOOL { DType::Bool } else { DType::I64 };
+    Ok(Known::Ints(Ints { dtype, shape, data: data.into_iter().map(Extent::Number).collect() }))
+}
+
+/// The element type of a value that the network computes with.
+pub(crate) fn dtype_of(kind: i32) -> Option<DType> {
+    match kind {
+        data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE => {
+            Some(DType::F32)
+        }
+        data_type::INT64 | data_type::INT32 => Some(DType::I64),
+        data_type::BOOL => Some(DType::Bool),
+        _ => None,
+    }
 }
 
 fn shape_of(name: &str, dims: &[i64]) -> Result<Vec<usize>> {
@@ -107,12 +121,12 @@ fn typed_ints(name: &str, kind: i32, proto: &TensorProto) -> Result<Vec<i64>> {
     match kind {
         data_type::INT64 => Ok(proto.int64_data.clone()),
         data_type::UINT32 | data_type::UINT64 => signed(name, proto.uint64_data.iter().copied()),
+        data_type::BOOL => Ok(proto.int32_data.iter().map(|&x| i64::from(x != 0)).collect()),
         data_type::INT32
         | data_type::INT16
         | data_type::UINT16
         | data_type::INT8
-        | data_type::UINT8
-        | data_type::BOOL => Ok(proto.int32_data.iter().map(|&x| i64::from(x)).collect()),
+        | data_type::UINT8 => Ok(proto.int32_data.iter().map(|&x| i64::from(x)).collect()),
         _ => unusable(format!("tensor `{name}` has element type {kind}, which is not read")),
     }
 }

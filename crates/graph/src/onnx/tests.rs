@@ -133,6 +133,40 @@ fn shapes_are_computed_and_roles_follow_from_readers() {
 }
 
 #[test]
+fn integers_of_the_file_are_constants_where_values_are_read_and_shapes_where_shapes_are() {
+    // What torch writes for `x.expand(-1, 3)`: dimensions of -1 are taken from ones.
+    let mut all = node("Constant", &[], "minus");
+    all.attribute.push(AttributeProto {
+        name: Some("value_ints".into()),
+        ints: vec![-1, -1],
+        r#type: Some(attribute_type::INTS),
+        ..AttributeProto::default()
+    });
+    let nodes = vec![
+        all,
+        node("Shape", &["x"], "from"),
+        node("Equal", &["wanted", "minus"], "open"),
+        node("Where", &["open", "from", "wanted"], "shape"),
+        node("Expand", &["x", "shape"], "wide"),
+        with_int(node("Cast", &["wide"], "whole"), "to", i64::from(data_type::INT64)),
+        node("Div", &["whole", "places"], "half"),
+        node("Greater", &["half", "places"], "above"),
+        node("Where", &["above", "wide", "nothing"], "y"),
+    ];
+    let stored = vec![
+        ints("wanted", vec![-1, 3]),
+        ints("places", vec![2, 3, 4]),
+        floats("nothing", &[], vec![0.5]),
+    ];
+    let graph = read(&model(17, &[1], nodes, stored)).unwrap();
+    let ops: Vec<_> = graph.nodes.iter().map(|node| node.op.name()).collect();
+    assert_eq!(ops, ["Expand", "Cast", "Constant", "IntegerDiv", "Greater", "Where"]);
+    let x = crate::Array::new(&[2, 1], vec![9.0, 16.5]);
+    let y = crate::evaluate(&graph, &[x], &graph.outputs, 0).unwrap().remove(0);
+    assert_eq!((y.shape, y.data), (vec![2, 3], vec![9.0, 0.5, 0.5, 16.5, 16.5, 0.5]));
+}
+
+#[test]
 fn an_op_that_cannot_run_is_named_with_node_and_opset() {
     let mut odd = node("Det", &["x"], "y");
     odd.name = Some("act".into());

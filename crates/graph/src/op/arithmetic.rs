@@ -6,13 +6,14 @@
 //! Mul  da = dy · b      db = dy · a
 //! Div  da = dy / b      db = −dy · y / b
 //! ```
-//! A gradient is summed over the axes along which its input was broadcast.
+//! A gradient is summed over the axes along which its input was broadcast. All but `Div` take integers too, which
+//! are exact up to 2⁵³; `IntegerDiv` is ONNX's `Div` of them.
 
-use super::{Rule, bad_shape, expect_f32, expect_inputs, infer_unary};
+use super::{Rule, bad_shape, expect_dtype, expect_f32, expect_inputs, expect_numbers};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
 use crate::groups::Coupling;
-use crate::tensor::{Array, broadcast_strides, for_each_index, offset};
+use crate::tensor::{Array, DType, broadcast_strides, for_each_index, offset};
 use crate::{Mismatch, Result};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,10 @@ pub struct Mul;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Div;
 
+/// `y = a / b` of integers, rounded towards 0; division by 0 gives 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntegerDiv;
+
 /// `y = −x`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Neg;
@@ -40,10 +45,24 @@ pub struct Neg;
 pub(crate) fn infer_broadcast(op: &'static str, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
     expect_inputs(op, inputs, 2..=2, "2")?;
     expect_f32(op, "the first input", &inputs[0])?;
-    expect_f32(op, "the second input", &inputs[1])?;
+    infer_pair(op, inputs)
+}
+
+/// As [`infer_broadcast`], over f32 or integers.
+pub(crate) fn infer_numbers(op: &'static str, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
+    expect_inputs(op, inputs, 2..=2, "2")?;
+    expect_numbers(op, "the first input", &inputs[0])?;
+    infer_pair(op, inputs)
+}
+
+/// As [`infer_broadcast`], over any type that both inputs have.
+pub(crate) fn infer_pair(op: &'static str, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
+    expect_inputs(op, inputs, 2..=2, "2")?;
+    let dtype = inputs[0].dtype;
+    expect_dtype(op, "the second input", &inputs[1], dtype)?;
     let (a, b) = (&inputs[0].shape, &inputs[1].shape);
     let fitting = || bad_shape(op, "the second input", b, format!("one that broadcasts with {a}"));
-    Ok(vec![Type::f32(a.broadcast(b).ok_or_else(fitting)?)])
+    Ok(vec![Type { dtype, shape: a.broadcast(b).ok_or_else(fitting)? }])
 }
 
 /// `f` of every pair of elements of two inputs that broadcast to `shape`.
@@ -61,7 +80,7 @@ pub(crate) fn broadcast_map(
 
 impl Rule for Add {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
-        infer_broadcast("Add", inputs)
+        infer_numbers("Add", inputs)
     }
 
     fn coupling(&self, _: &[Type]) -> Coupling {
@@ -81,7 +100,7 @@ impl Rule for Add {
 
 impl Rule for Sub {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
-        infer_broadcast("Sub", inputs)
+        infer_numbers("Sub", inputs)
     }
 
     fn coupling(&self, _: &[Type]) -> Coupling {
@@ -105,7 +124,7 @@ impl Rule for Sub {
 
 impl Rule for Mul {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
-        infer_broadcast("Mul", inputs)
+        infer_numbers("Mul", inputs)
     }
 
     fn coupling(&self, _: &[Type]) -> Coupling {
@@ -154,9 +173,28 @@ impl Rule for Div {
     }
 }
 
+impl Rule for IntegerDiv {
+    fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
+        expect_inputs("IntegerDiv", inputs, 2..=2, "2")?;
+        expect_dtype("IntegerDiv", "the first input", &inputs[0], DType::I64)?;
+        infer_pair("IntegerDiv", inputs)
+    }
+
+    fn coupling(&self, _: &[Type]) -> Coupling {
+        Coupling::Elementwise
+    }
+
+    fn evaluate(&self, inputs: &[&Array], outputs: &[Vec<usize>], _: u64) -> Vec<Array> {
+        let quotient = |a: f64, b: f64| if b == 0.0 { 0.0 } else { (a / b).trunc() };
+        broadcast_map(inputs, &outputs[0], quotient)
+    }
+}
+
 impl Rule for Neg {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
-        infer_unary("Neg", inputs)
+        expect_inputs("Neg", inputs, 1..=1, "1")?;
+        expect_numbers("Neg", "the input", &inputs[0])?;
+        Ok(vec![inputs[0].clone()])
     }
 
     fn coupling(&self, _: &[Type]) -> Coupling {

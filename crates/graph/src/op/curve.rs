@@ -93,6 +93,14 @@ pub struct Selu {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Softplus;
 
+/// `y = sin x`, of an angle in radians.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sin;
+
+/// `y = cos x`, of an angle in radians.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cos;
+
 /// `dx = dy · f'(x)` over `(dy, x)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CurveGradient {
@@ -135,7 +143,7 @@ macro_rules! curves {
     };
 }
 
-curves! { Sqrt, Exp, Log, Abs, Reciprocal, Erf, Gelu, HardSigmoid, HardSwish, Elu, Selu, Softplus }
+curves! { Sqrt, Exp, Log, Abs, Reciprocal, Erf, Gelu, HardSigmoid, HardSwish, Elu, Selu, Softplus, Sin, Cos }
 
 /// `√(2/π)` and the factor of `x³`, of GELU's approximation.
 const GELU_TANH: [f64; 2] = [FRAC_2_SQRT_PI * FRAC_1_SQRT_2, 0.044_715];
@@ -227,6 +235,8 @@ impl Curve {
             Self::Elu(f) => elu(x, f.alpha),
             Self::Selu(f) => f64::from(f.gamma) * elu(x, f.alpha),
             Self::Softplus(_) => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Self::Sin(_) => x.sin(),
+            Self::Cos(_) => x.cos(),
         }
     }
 
@@ -251,6 +261,8 @@ impl Curve {
             Self::Elu(f) => elu_slope(x, f.alpha),
             Self::Selu(f) => f64::from(f.gamma) * elu_slope(x, f.alpha),
             Self::Softplus(_) => logistic(x),
+            Self::Sin(_) => x.cos(),
+            Self::Cos(_) => -x.sin(),
         }
     }
 }
@@ -283,6 +295,8 @@ mod tests {
         check::op_gradient(Abs, &x(), 8);
         check::op_gradient(Erf, &x(), 8);
         check::op_gradient(Softplus, &x(), 8);
+        check::op_gradient(Sin, &x(), 8);
+        check::op_gradient(Cos, &x(), 8);
         check::op_gradient(HardSwish, &x(), 8);
         check::op_gradient(HardSigmoid { alpha: 0.3, beta: 0.45 }, &x(), 8);
         check::op_gradient(Elu { alpha: 0.7 }, &x(), 8);

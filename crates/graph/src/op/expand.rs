@@ -1,6 +1,6 @@
 //! Broadcasting to a larger shape.
 
-use super::{Op, Rule, bad_shape, expect_f32, expect_inputs};
+use super::{Op, Rule, bad_shape, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
 use crate::groups::{Coupling, Narrowing};
@@ -19,12 +19,12 @@ pub struct Expand {
 impl Rule for Expand {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         expect_inputs("Expand", inputs, 1..=1, "1")?;
-        expect_f32("Expand", "the input", &inputs[0])?;
         let fitting = || {
             let need = format!("one that broadcasts with {}", self.shape);
             bad_shape("Expand", "the input", &inputs[0].shape, need)
         };
-        Ok(vec![Type::f32(inputs[0].shape.broadcast(&self.shape).ok_or_else(fitting)?)])
+        let shape = inputs[0].shape.broadcast(&self.shape).ok_or_else(fitting)?;
+        Ok(vec![Type { dtype: inputs[0].dtype, shape }])
     }
 
     fn coupling(&self, _: &[Type]) -> Coupling {

@@ -1,6 +1,6 @@
 //! Sum over axes.
 
-use super::{Rule, axis_of, expect_f32, expect_inputs};
+use super::{Rule, axis_of, expect_inputs, expect_numbers};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
 use crate::groups::Coupling;
@@ -76,10 +76,10 @@ pub(crate) fn spread(
 impl Rule for ReduceSum {
     fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         expect_inputs("ReduceSum", inputs, 1..=1, "1")?;
-        expect_f32("ReduceSum", "the input", &inputs[0])?;
-        let shape = &inputs[0].shape;
+        expect_numbers("ReduceSum", "the input", &inputs[0])?;
+        let (dtype, shape) = (inputs[0].dtype, &inputs[0].shape);
         let flags = reduced("ReduceSum", &self.axes, shape.rank())?;
-        Ok(vec![Type::f32(reduced_shape(shape, &flags, self.keepdims))])
+        Ok(vec![Type { dtype, shape: reduced_shape(shape, &flags, self.keepdims) }])
     }
 
     fn coupling(&self, inputs: &[Type]) -> Coupling {

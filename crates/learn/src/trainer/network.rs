@@ -2,7 +2,7 @@
 
 use hoyer_graph::loss::{self, Distillation};
 use hoyer_graph::{
-    Dim, Graph, Shape, Type, ValueId, append, gradient, seed_dropout, trained, training,
+    DType, Dim, Graph, Shape, Type, ValueId, append, gradient, seed_dropout, trained, training,
 };
 
 use crate::recipe::Distill;
@@ -70,8 +70,14 @@ pub(super) fn labels(graph: &mut Graph) -> ValueId {
 
 /// The network's input and its logits.
 pub(super) fn ends(graph: &Graph) -> Result<(ValueId, ValueId)> {
+    let is_f32 = |id: ValueId| graph.value(id).kind.dtype == DType::F32;
     match (graph.inputs.as_slice(), graph.outputs.as_slice()) {
-        ([input], [output]) => Ok((*input, *output)),
+        (&[input], &[output]) if is_f32(input) && is_f32(output) => Ok((input, output)),
+        ([_], [_]) => Err(Error::Data {
+            what: "inputs and outputs of f32 in the network",
+            got: usize::from(is_f32(graph.inputs[0])) + usize::from(is_f32(graph.outputs[0])),
+            need: "2".into(),
+        }),
         (inputs, outputs) => {
             let got = inputs.len().max(outputs.len());
             let need = "one input and one output".into();

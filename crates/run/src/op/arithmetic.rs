@@ -22,6 +22,11 @@ impl Kernel for Arithmetic {
             Op::Sub(_) => self.map(call, |a, b| a - b),
             Op::Mul(_) => self.map(call, |a, b| a * b),
             Op::Div(_) => self.map(call, |a, b| a / b),
+            // A NaN on either side stays.
+            Op::Max(_) => self.map(call, |a, b| if a > b || a.is_nan() { a } else { b }),
+            Op::Min(_) => self.map(call, |a, b| if a < b || a.is_nan() { a } else { b }),
+            Op::Mod(ref op) if op.sign_of_a => self.map(call, |a, b| a % b),
+            Op::Mod(_) => self.map(call, modulo),
             Op::PRelu(_) => self.map(call, |x, slope| if x > 0.0 { x } else { slope * x }),
             Op::PowBaseSlope(_) => self.map(call, base_slope),
             Op::PowExponentSlope(_) => self.map(call, exponent_slope),
@@ -45,6 +50,12 @@ fn power(a: f32, b: f32) -> f32 {
     } else {
         a.powf(b)
     }
+}
+
+/// The remainder with the sign of `b`.
+fn modulo(a: f32, b: f32) -> f32 {
+    let rest = a % b;
+    if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
 }
 
 fn base_slope(a: f32, b: f32) -> f32 {

@@ -25,6 +25,8 @@ pub(crate) fn of(op: &Op) -> Option<Curve> {
         Op::Elu(f) => f.into(),
         Op::Selu(f) => f.into(),
         Op::Softplus(f) => f.into(),
+        Op::Sin(f) => f.into(),
+        Op::Cos(f) => f.into(),
         _ => return None,
     })
 }
@@ -58,6 +60,8 @@ fn forward(curve: &Curve) -> Option<Box<dyn Kernel>> {
         Curve::Elu(f) => elu([1.0, f.alpha]),
         Curve::Selu(f) => elu([f.gamma, f.gamma * f.alpha]),
         Curve::Softplus(_) => unary(|x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+        Curve::Sin(_) => unary(f32::sin),
+        Curve::Cos(_) => unary(f32::cos),
     }
 }
 
@@ -90,6 +94,8 @@ fn backward(curve: &Curve) -> Option<Box<dyn Kernel>> {
         Curve::Elu(f) => elu_gradient([1.0, f.alpha]),
         Curve::Selu(f) => elu_gradient([f.gamma, f.gamma * f.alpha]),
         Curve::Softplus(_) => gradient(|dy, x| dy * sigmoid(x)),
+        Curve::Sin(_) => gradient(|dy, x| dy * x.cos()),
+        Curve::Cos(_) => gradient(|dy, x| -dy * x.sin()),
     }
 }
 

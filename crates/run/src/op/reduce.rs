@@ -1,8 +1,8 @@
-//! Sums and means over axes that stand together, and the gradient of means.
+//! Sums, means, extremes and products over axes that stand together, and the gradient of means.
 
 use super::places;
 use crate::kernel::{Call, Kernel, Site};
-use hoyer_graph::{ReduceMean, ReduceSum};
+use hoyer_graph::{ReduceMax, ReduceMean, ReduceMin, ReduceProd, ReduceSum};
 use hoyer_kernels::reduce;
 
 struct Reduction {
@@ -40,6 +40,43 @@ pub(crate) fn spatial_mean(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
 
 pub(crate) fn mean_gradient(op: &ReduceMean, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     places::mean_gradient(&reduced(&op.axes, site.outputs[0].len()), site)
+}
+
+/// A fold with a function whose operands may change places.
+struct Fold<F> {
+    axes: reduce::Sum,
+    start: f32,
+    f: F,
+}
+
+fn fold(
+    axes: &[i64],
+    site: &Site<'_>,
+    (start, f): (f32, impl Fn(f32, f32) -> f32 + Send + Sync + 'static),
+) -> Option<Box<dyn Kernel>> {
+    let shape = &site.inputs[0];
+    let axes = reduce::Sum::new(shape, &reduced(axes, shape.len()))?;
+    Some(Box::new(Fold { axes, start, f }))
+}
+
+pub(crate) fn largest(op: &ReduceMax, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    let larger = |a: f32, b: f32| if a > b || a.is_nan() { a } else { b };
+    fold(&op.axes, site, (f32::NEG_INFINITY, larger))
+}
+
+pub(crate) fn smallest(op: &ReduceMin, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    let smaller = |a: f32, b: f32| if a < b || a.is_nan() { a } else { b };
+    fold(&op.axes, site, (f32::INFINITY, smaller))
+}
+
+pub(crate) fn product(op: &ReduceProd, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
+    fold(&op.axes, site, (1.0, |a: f32, b: f32| a * b))
+}
+
+impl<F: Fn(f32, f32) -> f32 + Send + Sync> Kernel for Fold<F> {
+    fn run(&self, call: &mut Call<'_, '_>) {
+        self.axes.fold(call.pool, call.input(0), call.outputs[0], (self.start, &self.f));
+    }
 }
 
 impl Kernel for Reduction {

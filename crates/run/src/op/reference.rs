@@ -1,13 +1,14 @@
-//! Any op by its plain meaning in f64: right on every op, slow, and it allocates.
+//! Any op by its plain meaning in f64: right on every op, slow, and it allocates. Integers are exact up to 2⁵³.
 
 use crate::kernel::{Call, Input, Kernel, Site};
-use hoyer_graph::{Array, Op};
+use hoyer_graph::{Array, DType, Op};
 use hoyer_kernels::gemm::Activation;
 
 struct Reference {
     op: Op,
     inputs: Vec<Vec<usize>>,
     outputs: Vec<Vec<usize>>,
+    output_types: Vec<DType>,
     floor: f64,
 }
 
@@ -18,7 +19,8 @@ pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
         Activation::Relu => 0.0,
     };
     let (inputs, outputs) = (site.inputs.to_vec(), site.outputs.to_vec());
-    Box::new(Reference { op: site.op().clone(), inputs, outputs, floor })
+    let output_types = site.output_types.to_vec();
+    Box::new(Reference { op: site.op().clone(), inputs, outputs, output_types, floor })
 }
 
 impl Kernel for Reference {
@@ -30,8 +32,17 @@ impl Kernel for Reference {
         let arrays: Vec<Array> = call.inputs.iter().zip(&self.inputs).map(array).collect();
         let arguments: Vec<&Array> = arrays.iter().collect();
         let results = self.op.rule().evaluate(&arguments, &self.outputs, call.step);
-        for (output, result) in call.outputs.iter_mut().zip(results) {
-            output.iter_mut().zip(result.data).for_each(|(y, x)| *y = x.max(self.floor) as f32);
+        let (mut floats, mut integers) = (call.outputs.iter_mut(), call.integers.iter_mut());
+        for (result, dtype) in results.into_iter().zip(&self.output_types) {
+            if *dtype == DType::F32 {
+                let to = floats.next().into_iter().flat_map(|y| y.iter_mut());
+                // No `max`: a NaN is never hidden.
+                let floored = |x: f64| if x < self.floor { self.floor } else { x };
+                to.zip(result.data).for_each(|(y, x)| *y = floored(x) as f32);
+            } else {
+                let to = integers.next().into_iter().flat_map(|y| y.iter_mut());
+                to.zip(result.data).for_each(|(y, x)| *y = x as i64);
+            }
         }
     }
 }

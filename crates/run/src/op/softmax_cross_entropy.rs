@@ -23,7 +23,7 @@ pub(crate) fn gradient(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
 
 impl Kernel for Loss {
     fn run(&self, call: &mut Call<'_, '_>) {
-        let (logits, labels) = (call.input(0), call.labels(1));
+        let (logits, labels) = (call.input(0), call.integers_of(1));
         let row = |(row, &label): (&[f32], &i64)| {
             let (max, log) = log_sum(row);
             f64::from(max + log - row[label as usize])
@@ -35,7 +35,7 @@ impl Kernel for Loss {
 
 impl Kernel for Gradient {
     fn run(&self, call: &mut Call<'_, '_>) {
-        let (logits, labels) = (call.input(0), call.labels(1));
+        let (logits, labels) = (call.input(0), call.integers_of(1));
         let scale = call.input(2)[0] / labels.len() as f32;
         let rows = logits.chunks_exact(self.classes).zip(labels);
         for ((row, &label), dx) in rows.zip(call.outputs[0].chunks_exact_mut(self.classes)) {

@@ -1,6 +1,6 @@
 //! Settings of a node, in ONNX's form.
 
-use crate::onnx::messages::{AttributeProto, attribute_type};
+use crate::onnx::messages::{AttributeProto, TensorProto, attribute_type};
 
 fn named(name: &str, kind: i32) -> AttributeProto {
     AttributeProto { name: Some(name.to_owned()), r#type: Some(kind), ..AttributeProto::default() }
@@ -24,6 +24,10 @@ pub(crate) fn float(name: &str, value: f32) -> AttributeProto {
 
 pub(crate) fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto { s: Some(value.as_bytes().to_vec()), ..named(name, attribute_type::STRING) }
+}
+
+pub(crate) fn tensor(name: &str, value: TensorProto) -> AttributeProto {
+    AttributeProto { t: Some(Box::new(value)), ..named(name, attribute_type::TENSOR) }
 }
 
 /// Sizes as ONNX's signed integers.

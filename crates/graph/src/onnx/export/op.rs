@@ -8,3 +8,4 @@ pub(super) mod product;
 pub(super) mod recurrent;
 pub(super) mod reduction;
 pub(super) mod resize;
+pub(super) mod types;

@@ -183,3 +183,49 @@ fn an_output_may_be_a_value_that_nothing_computes() {
     g.outputs.push(x);
     assert_eq!(again(&g).nodes[0].op, Identity.into());
 }
+
+/// Puts the op's output, as f32, beside the other outputs.
+fn put(g: &mut Graph, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
+    let y = g.add(name, op, inputs).unwrap();
+    g.outputs.push(y);
+    y
+}
+
+#[test]
+fn integers_and_truth_values_come_back() {
+    let mut g = Graph::new("types");
+    let x = g.input("x", Type::f32(numbers(&[3, 4])));
+    let whole = put(&mut g, "whole", Cast { to: DType::I64 }, &[x]);
+    let table = Constant { dtype: DType::I64, shape: vec![2, 2], data: vec![2, -1, 0, 1] };
+    let table = put(&mut g, "table", table, &[]);
+    let mask = Constant { dtype: DType::Bool, shape: vec![4], data: vec![1, 0, 0, 1] };
+    let mask = put(&mut g, "mask", mask, &[]);
+    let two = Constant { dtype: DType::I64, shape: vec![], data: vec![2] };
+    let two = g.add("two", two, &[]).unwrap();
+    put(&mut g, "half", IntegerDiv, &[whole, two]);
+    put(&mut g, "rest", Mod { sign_of_a: false }, &[whole, two]);
+    let zero = g.param("zero", Role::Constant, Tensor::full(&[], 0.0)).unwrap();
+    let above = put(&mut g, "above", Greater, &[x, zero]);
+    let both = put(&mut g, "both", And, &[above, mask]);
+    put(&mut g, "chosen", Where, &[both, x, zero]);
+    put(&mut g, "not", Not, &[both]);
+    put(&mut g, "rows", Gather { axis: 1 }, &[whole, table]);
+    put(&mut g, "picked", Select { axis: 2, indices: vec![3, 1] }, &[x]);
+    for (name, op) in [
+        ("max", Op::from(ReduceMax { axes: vec![1], keepdims: false })),
+        ("min", ReduceMin { axes: vec![], keepdims: true }.into()),
+        ("prod", ReduceProd { axes: vec![-1], keepdims: true }.into()),
+        ("first", ArgMax { axis: 1, keepdims: false, last: false }.into()),
+        ("last", ArgMin { axis: -1, keepdims: true, last: true }.into()),
+        ("floor", Floor.into()),
+        ("sine", Sin.into()),
+    ] {
+        put(&mut g, name, op, &[x]);
+    }
+    put(&mut g, "larger", Max, &[x, zero]);
+    let read = again(&g);
+    let kinds =
+        |g: &Graph| -> Vec<Type> { g.outputs.iter().map(|id| g.value(*id).kind.clone()).collect() };
+    assert_eq!(kinds(&read), kinds(&g));
+    assert_eq!(answers(&read), answers(&g));
+}

@@ -6,6 +6,7 @@
 use super::is_computed;
 use crate::graph::{Graph, Node, ValueId};
 use crate::onnx::messages::{AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
+use crate::tensor::DType;
 use crate::{Error, Result};
 use std::collections::HashSet;
 
@@ -147,6 +148,11 @@ impl<'a> Draft<'_, 'a> {
     /// The dimensions of an input.
     pub(crate) fn shape(&self, input: usize) -> &'a crate::Shape {
         &self.graph().value(self.node.inputs[input]).kind.shape
+    }
+
+    /// The element type of an input.
+    pub(crate) fn dtype(&self, input: usize) -> DType {
+        self.graph().value(self.node.inputs[input]).kind.dtype
     }
 
     /// The names of what the node reads.

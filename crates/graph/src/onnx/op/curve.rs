@@ -5,18 +5,48 @@ use crate::graph::{Role, ValueId};
 use crate::onnx::context::Context;
 use crate::onnx::known::Known;
 use crate::op::{
-    Abs, Add, Div, Elu, Erf, Exp, Gelu, GeluForm, HardSigmoid, HardSwish, Log, Mul, Op, PRelu, Pow,
-    Reciprocal, Selu, Softplus, Sqrt, Tanh,
+    Abs, Add, Ceil, Cos, Div, Elu, Erf, Exp, Floor, Gelu, GeluForm, HardSigmoid, HardSwish, Log,
+    Max, Mul, Neg, Op, PRelu, Pow, Reciprocal, Round, Selu, Sign, Sin, Softplus, Sqrt, Tanh,
 };
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 fn unary(cx: &mut Context<'_>, op: impl Into<Op>) -> Result<ValueId> {
     let x = cx.value(0)?;
     cx.add(op, &[x])
 }
 
+/// Of integers, the larger of the number and its opposite.
 pub(crate) fn abs(cx: &mut Context<'_>) -> Result<ValueId> {
-    unary(cx, Abs)
+    let x = cx.value(0)?;
+    if cx.dtype(x) == DType::I64 {
+        let opposite = cx.add(Neg, &[x])?;
+        return cx.add(Max, &[x, opposite]);
+    }
+    cx.add(Abs, &[x])
+}
+
+pub(crate) fn ceil(cx: &mut Context<'_>) -> Result<ValueId> {
+    unary(cx, Ceil)
+}
+
+pub(crate) fn cos(cx: &mut Context<'_>) -> Result<ValueId> {
+    unary(cx, Cos)
+}
+
+pub(crate) fn floor(cx: &mut Context<'_>) -> Result<ValueId> {
+    unary(cx, Floor)
+}
+
+pub(crate) fn round(cx: &mut Context<'_>) -> Result<ValueId> {
+    unary(cx, Round)
+}
+
+pub(crate) fn sign(cx: &mut Context<'_>) -> Result<ValueId> {
+    unary(cx, Sign)
+}
+
+pub(crate) fn sin(cx: &mut Context<'_>) -> Result<ValueId> {
+    unary(cx, Sin)
 }
 
 pub(crate) fn erf(cx: &mut Context<'_>) -> Result<ValueId> {

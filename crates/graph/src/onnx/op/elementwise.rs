@@ -4,8 +4,10 @@ use crate::Result;
 use crate::graph::{Role, Source, ValueId};
 use crate::onnx::context::Context;
 use crate::op::{
-    Add, Clip, Div, Dropout, Identity, LeakyRelu, Mul, Neg, Op, Relu, Sigmoid, Sub, Tanh,
+    Add, Clip, Div, Dropout, Identity, IntegerDiv, LeakyRelu, Max, Min, Mod, Mul, Neg, Op, Relu,
+    Sigmoid, Sub, Tanh,
 };
+use crate::tensor::DType;
 
 fn unary(cx: &mut Context<'_>, op: impl Into<Op>) -> Result<ValueId> {
     let x = cx.value(0)?;
@@ -45,8 +47,13 @@ pub(crate) fn mul(cx: &mut Context<'_>) -> Result<ValueId> {
     binary(cx, Mul)
 }
 
+/// Of integers, the quotient rounded towards 0.
 pub(crate) fn div(cx: &mut Context<'_>) -> Result<ValueId> {
-    binary(cx, Div)
+    let x = cx.value(0)?;
+    match cx.dtype(x) {
+        DType::I64 => binary(cx, IntegerDiv),
+        _ => binary(cx, Div),
+    }
 }
 
 pub(crate) fn neg(cx: &mut Context<'_>) -> Result<ValueId> {
@@ -74,15 +81,38 @@ pub(crate) fn leaky_relu(cx: &mut Context<'_>) -> Result<ValueId> {
     unary(cx, LeakyRelu { alpha })
 }
 
-/// Limits are attributes up to opset 10, inputs from 11 on.
+/// Limits are attributes up to opset 10, inputs from 11 on; those that come with the sample are limits all the same.
 pub(crate) fn clip(cx: &mut Context<'_>) -> Result<ValueId> {
+    let x = cx.value(0)?;
+    let is_known = |cx: &Context<'_>, at| cx.input(at).is_none() || cx.known_float(at).is_ok();
     let limits = if cx.opset < 11 {
         [cx.float("min", f32::MIN)?, cx.float("max", f32::MAX)?].map(Some)
-    } else {
+    } else if cx.dtype(x) == DType::F32 && is_known(cx, 1) && is_known(cx, 2) {
         [cx.known_float(1)?, cx.known_float(2)?]
+    } else {
+        return limited(cx, x);
     };
     let [min, max] = limits.map(|limit| limit.filter(|limit| limit.abs() < f32::MAX));
-    unary(cx, Clip { min, max })
+    match (min, max) {
+        // The upper limit counts.
+        (Some(low), Some(high)) if low > high => {
+            cx.add(Clip { min: Some(high), max: Some(high) }, &[x])
+        }
+        _ => cx.add(Clip { min, max }, &[x]),
+    }
+}
+
+fn limited(cx: &mut Context<'_>, x: ValueId) -> Result<ValueId> {
+    let mut y = x;
+    if cx.input(1).is_some() {
+        let low = cx.value(1)?;
+        y = cx.add(Max, &[y, low])?;
+    }
+    if cx.input(2).is_some() {
+        let high = cx.value(2)?;
+        y = cx.add(Min, &[y, high])?;
+    }
+    Ok(y)
 }
 
 /// At inference the identity; the share is kept for training.
@@ -100,14 +130,35 @@ pub(crate) fn dropout(cx: &mut Context<'_>) -> Result<ValueId> {
     unary(cx, Dropout::new(ratio, seed))
 }
 
-/// The sum of any number of inputs.
-pub(crate) fn sum(cx: &mut Context<'_>) -> Result<ValueId> {
-    let mut sum = cx.value(0)?;
+/// What an op over two makes of any number of inputs.
+fn chain(cx: &mut Context<'_>, op: impl Into<Op>) -> Result<ValueId> {
+    let op = op.into();
+    let mut y = cx.value(0)?;
     for at in 1..cx.node.input.len() {
         let next = cx.value(at)?;
-        sum = cx.add(Add, &[sum, next])?;
+        y = cx.add(op.clone(), &[y, next])?;
     }
-    Ok(sum)
+    Ok(y)
+}
+
+/// The sum of any number of inputs.
+pub(crate) fn sum(cx: &mut Context<'_>) -> Result<ValueId> {
+    chain(cx, Add)
+}
+
+/// The largest of any number of inputs.
+pub(crate) fn max(cx: &mut Context<'_>) -> Result<ValueId> {
+    chain(cx, Max)
+}
+
+/// The smallest of any number of inputs.
+pub(crate) fn min(cx: &mut Context<'_>) -> Result<ValueId> {
+    chain(cx, Min)
+}
+
+pub(crate) fn modulo(cx: &mut Context<'_>) -> Result<ValueId> {
+    let sign_of_a = cx.flag("fmod")?;
+    binary(cx, Mod { sign_of_a })
 }
 
 /// The mean of any number of inputs.

@@ -3,7 +3,10 @@
 use crate::Result;
 use crate::graph::ValueId;
 use crate::onnx::context::Context;
-use crate::op::{Abs, Div, Log, LogSoftmax, Mul, Op, ReduceMean, ReduceSum, Softmax, Sqrt};
+use crate::op::{
+    Abs, ArgMax, ArgMin, Div, Log, LogSoftmax, Mul, Op, ReduceMax, ReduceMean, ReduceMin,
+    ReduceProd, ReduceSum, Softmax, Sqrt,
+};
 use crate::shape::Shape;
 
 /// Axes are an attribute up to opset `last`, an input afterwards; `None` if nothing is to be reduced.
@@ -31,6 +34,42 @@ pub(crate) fn sum(cx: &mut Context<'_>) -> Result<ValueId> {
         Some(axes) => cx.add(ReduceSum { axes, keepdims }, &[x]),
         None => Ok(x),
     }
+}
+
+pub(crate) fn max(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, keepdims) = (cx.value(0)?, cx.int("keepdims", 1)? != 0);
+    match axes(cx, 17)? {
+        Some(axes) => cx.add(ReduceMax { axes, keepdims }, &[x]),
+        None => Ok(x),
+    }
+}
+
+pub(crate) fn min(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, keepdims) = (cx.value(0)?, cx.int("keepdims", 1)? != 0);
+    match axes(cx, 17)? {
+        Some(axes) => cx.add(ReduceMin { axes, keepdims }, &[x]),
+        None => Ok(x),
+    }
+}
+
+pub(crate) fn prod(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, keepdims) = (cx.value(0)?, cx.int("keepdims", 1)? != 0);
+    match axes(cx, 17)? {
+        Some(axes) => cx.add(ReduceProd { axes, keepdims }, &[x]),
+        None => Ok(x),
+    }
+}
+
+pub(crate) fn arg_max(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (axis, keepdims) = (cx.int("axis", 0)?, cx.int("keepdims", 1)? != 0);
+    let (x, last) = (cx.value(0)?, cx.flag("select_last_index")?);
+    cx.add(ArgMax { axis, keepdims, last }, &[x])
+}
+
+pub(crate) fn arg_min(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (axis, keepdims) = (cx.int("axis", 0)?, cx.int("keepdims", 1)? != 0);
+    let (x, last) = (cx.value(0)?, cx.flag("select_last_index")?);
+    cx.add(ArgMin { axis, keepdims, last }, &[x])
 }
 
 /// A sum over what `before` makes of the elements.

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::onnx::export::attribute::{int, ints, signed, text};
 use crate::onnx::export::writer::Draft;
-use crate::op::{Pad, PadMode, Reshape, Slice, Split, Transpose};
+use crate::op::{Pad, PadMode, Reshape, Select, Slice, Split, Transpose};
 use crate::shape::Dim;
 
 /// An op whose only attribute is `axis`.
@@ -31,6 +31,13 @@ pub(crate) fn slice(op: &Slice, to: &mut Draft<'_, '_>) -> Result<()> {
         [("starts", &op.starts), ("ends", &op.ends), ("axes", &op.axes), ("steps", &op.steps)];
     let lists = lists.map(|(what, list)| to.ints(what, list)).to_vec();
     to.extended(lists, Vec::new())
+}
+
+/// A Gather at indices that are stored.
+pub(crate) fn select(op: &Select, to: &mut Draft<'_, '_>) -> Result<()> {
+    let indices = to.ints("indices", &signed(&op.indices));
+    let inputs = [to.inputs(), vec![indices]].concat();
+    to.last("Gather", inputs, vec![int("axis", op.axis)])
 }
 
 pub(crate) fn pad(op: &Pad, to: &mut Draft<'_, '_>) -> Result<()> {
