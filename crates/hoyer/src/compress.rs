@@ -58,7 +58,9 @@ pub struct Compression {
     pub model: Graph,
     /// The bytes of the small network's `.hoyer` file.
     pub file: Vec<u8>,
-    /// The bytes of the dense network's.
+    /// The bytes of the small network's ONNX file, or why there is none.
+    pub onnx: hoyer_graph::Result<Vec<u8>>,
+    /// The bytes of the dense network's `.hoyer` file.
     pub dense_file: Vec<u8>,
     /// The numbers, and all that a report shows.
     pub evidence: Evidence,
@@ -126,11 +128,14 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
 /// The network before any training.
 fn fresh(recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
     let (path, classes) = (Path::new(&recipe.model), dataset.classes.len());
-    let graph = if is_model_file(path) {
+    let mut graph = if is_model_file(path) {
         model_file::load(path)?.0
     } else {
         hoyer_zoo::model::build(&recipe.model, &dataset.shape, classes, recipe.seed)?
     };
+    if let Some(file) = &recipe.weights_file {
+        hoyer_graph::weights::load(&mut graph, Path::new(file))?;
+    }
     Ok(if recipe.inputs { select_inputs(&graph)? } else { graph })
 }
 
@@ -156,7 +161,9 @@ fn conclude(
     };
     let before = metrics(&outcome.dense, outcome.dense_accuracy)?;
     let after = metrics(&outcome.network, outcome.accuracy)?;
-    let file = container::to_bytes(&outcome.network, &facts(recipe, dataset, after)?)?;
+    let known = facts(recipe, dataset, after)?;
+    let file = container::to_bytes(&outcome.network, &known)?;
+    let onnx = hoyer_graph::onnx::export(&outcome.network, &known);
     let dense_file = container::to_bytes(&outcome.dense, &facts(recipe, dataset, before)?)?;
     let dense_cost = cost_of_one(&outcome.dense)?;
     let dense = assemble::dense(&dense_cost, before);
@@ -187,7 +194,8 @@ fn conclude(
         seed_summary: None,
     };
     let evidence = evidence(result, &outcome.dense, &outcome.network, recipe, dataset.image())?;
-    Ok(Compression { dense: outcome.dense, model: outcome.network, file, dense_file, evidence })
+    let (dense, model) = (outcome.dense, outcome.network);
+    Ok(Compression { dense, model, file, onnx, dense_file, evidence })
 }
 
 /// A result and what a report shows beside it.

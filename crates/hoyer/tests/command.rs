@@ -80,7 +80,7 @@ fn a_run_leaves_all_its_files_and_says_what_it_reached() {
     let result = hoyer::result::RunResult::from_json(&text).unwrap();
     assert_eq!(result.compressed.weights_nonzero, 2_000);
     assert_eq!(result.promise_kept(), Some(true));
-    for name in ["model.hoyer", "result.json", "report.html", "recipe.toml"] {
+    for name in ["model.hoyer", "model.onnx", "result.json", "report.html", "recipe.toml"] {
         assert!(folder.path().join("out").join(name).is_file(), "{name}");
     }
     let eval = done(folder.path(), "eval out/model.hoyer --json");
@@ -194,6 +194,8 @@ fn several_seeds_have_a_folder_each_and_a_summary() {
     assert_eq!(result.seed_summary.unwrap().runs, 2);
     assert!(folder.path().join("out/seed-4/report.html").is_file());
     assert_eq!(model(folder.path(), "out"), model(folder.path(), "out/seed-3"));
+    let onnx = |out: &str| std::fs::read(folder.path().join(out).join("model.onnx")).unwrap();
+    assert_eq!(onnx("out"), onnx("out/seed-3"));
 }
 
 #[test]

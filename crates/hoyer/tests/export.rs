@@ -60,6 +60,23 @@ fn an_exported_model_answers_as_before_and_keeps_what_is_known_of_it() {
 }
 
 #[test]
+fn training_can_start_from_weights() {
+    let folder = trained();
+    let folder = folder.path();
+    done(folder, "export m.hoyer -o w.safetensors");
+    let still = "train mlp-64-32 --data digits --validation 288 --epochs 1 --learning-rate 1e-12 -o s.hoyer \
+                 --weights w.safetensors --quiet";
+    done(folder, still);
+    let expected = accuracy(folder, "eval m.hoyer --json");
+    assert_eq!(accuracy(folder, "eval s.hoyer --json"), expected);
+    let small = "compress mlp-64-32 --data digits --validation 288 --weights w.safetensors -o out \
+                 --budget weights=3000 --quiet";
+    done(folder, small);
+    let recipe = std::fs::read_to_string(folder.join("out/recipe.toml")).unwrap();
+    assert!(recipe.contains("weights-file = \"w.safetensors\""), "{recipe}");
+}
+
+#[test]
 fn what_cannot_be_exported_is_one_line() {
     let folder = trained();
     let folder = folder.path();
@@ -81,8 +98,8 @@ fn weights_of_another_network_are_one_line() {
     let folder = trained();
     let folder = folder.path();
     done(folder, "export m.hoyer -o w.safetensors");
-    let train = "train lenet-300-100 --data digits --validation 288 --epochs 1 -o n.hoyer --quiet";
-    done(folder, train);
-    let text = refused(folder, "eval n.hoyer --weights w.safetensors");
+    let train = "train lenet-300-100 --data digits --validation 288 --epochs 1 -o n.hoyer --weights w.safetensors";
+    let text = refused(folder, train);
     assert!(text.starts_with("cannot use w.safetensors: tensor `fc1."), "{text}");
+    assert!(!folder.join("n.hoyer").exists());
 }

@@ -51,6 +51,7 @@ use crate::record::StageKind;
 /// | field | default | range | unit | meaning |
 /// | --- | --- | --- | --- | --- |
 /// | `model` | – | known to the zoo | – | which network, or the path of one |
+/// | `weights-file` | none | a `.safetensors` file | – | parameters to start from, by name |
 /// | `data` | – | known to the zoo | – | which data set |
 /// | `seed` | 0 | 0 to 2⁶³ - 1 | – | of everything that is drawn |
 /// | `validation` | 5000 | >= 1 | samples | held back from the training set, to choose by |
@@ -66,6 +67,8 @@ use crate::record::StageKind;
 #[expect(missing_docs, reason = "the table names every field")]
 pub struct Recipe {
     pub model: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_file: Option<String>,
     pub data: String,
     #[serde(default)]
     pub seed: u64,

@@ -28,6 +28,9 @@ pub enum Batch {
     Symbolic,
 }
 
+/// More elements than a machine has memory for, of a size that can still be added up in bytes.
+const MOST_ELEMENTS: usize = isize::MAX as usize / 8;
+
 /// The symbol of the first dimension, whatever the file calls it.
 const BATCH: &str = "batch";
 
@@ -148,7 +151,8 @@ fn kind_of(name: &str, info: &ValueInfoProto, batch: Batch) -> Result<Type> {
     }
     let dims = shape.dim.iter().enumerate().map(|(axis, dim)| dim_of(name, axis, dim, batch));
     let shape = Shape(dims.collect::<Result<_>>()?);
-    if shape.elements().is_none() {
+    let countable = |elements: Dim| elements.fixed().is_none_or(|count| count <= MOST_ELEMENTS);
+    if !shape.elements().is_some_and(countable) {
         return unusable(format!(
             "input `{name}` has shape {shape}: more elements than can be counted"
         ));

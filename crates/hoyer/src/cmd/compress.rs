@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use hoyer::compress::evidence;
 use hoyer::report::render;
 use hoyer::result::{RunResult, SeedRun, SeedSummary};
-use hoyer_graph::container;
+use hoyer_graph::{container, onnx};
 use hoyer_learn::recipe::Recipe;
 
 use super::Verdict;
@@ -26,7 +26,7 @@ type Started = (OneRun, OutFolder, Vec<(OutFolder, Recipe)>);
 /// Train a network, make it sparse, prune it, finetune it, and write the evidence
 ///
 /// Models: lenet-300-100, lenet-5 and others; an unknown name lists them. OUT will hold
-/// model.hoyer, result.json, report.html, recipe.toml and checkpoints/.
+/// model.hoyer, model.onnx, result.json, report.html, recipe.toml and checkpoints/.
 #[derive(clap::Args)]
 pub(crate) struct Compress {
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(crate) struct Compress {
     #[arg(long, short, value_name = "OUT", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with a run that was stopped, in this folder; the result is as if it had not been
-    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "recipe", "model", "data", "method", "lambda", "budget", "validation", "seed", "seeds"])]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "recipe", "model", "weights", "data", "method", "lambda", "budget", "validation", "seed", "seeds"])]
     resume: Option<PathBuf>,
     /// Run so many seeds, counted up from the seed, and give mean and spread
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -133,6 +133,9 @@ fn join(
     let (model, facts) = container::load(&first.model())?;
     let evidence = evidence(result, &dense, &model, recipe, image)?;
     container::save(&folder.model(), &model, &facts)?;
+    if first.onnx().is_file() {
+        container::write_atomic(&folder.onnx(), &onnx::export(&model, &facts)?)?;
+    }
     container::write_atomic(&folder.report(), render(&evidence)?.as_bytes())?;
     container::write_atomic(&folder.result(), evidence.result.to_json()?.as_bytes())?;
     Ok(evidence.result)

@@ -70,6 +70,10 @@ impl OneRun {
         };
         write(&place.dense(), &done.dense_file)?;
         write(&place.model(), &done.file)?;
+        match &done.onnx {
+            Ok(bytes) => write(&place.onnx(), bytes)?,
+            Err(error) => eprintln!("no model.onnx: {error}"),
+        }
         write(&place.report(), render(&done.evidence)?.as_bytes())?;
         write(&place.result(), done.evidence.result.to_json()?.as_bytes())?;
         Ok(done.evidence.result)

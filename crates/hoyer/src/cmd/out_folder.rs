@@ -3,7 +3,7 @@
 //! ```text
 //! OUT/recipe.toml      what is run, all defaults and flags in it; there from the start
 //! OUT/checkpoints/     where a stopped run goes on
-//! OUT/model.hoyer  OUT/result.json  OUT/report.html      there at the end
+//! OUT/model.hoyer  OUT/model.onnx  OUT/result.json  OUT/report.html      there at the end
 //! ```
 //!
 //! Invariant: nothing that was there before is written over.
@@ -80,6 +80,11 @@ impl OutFolder {
 
     pub(crate) fn model(&self) -> PathBuf {
         self.0.join("model.hoyer")
+    }
+
+    /// The same network for other runtimes.
+    pub(crate) fn onnx(&self) -> PathBuf {
+        self.0.join("model.onnx")
     }
 
     /// The network after dense training, to compare with.

@@ -30,6 +30,9 @@ pub(crate) struct RecipeFlags {
     /// Network to make and train: lenet-300-100, lenet-5, …; or the path of a .hoyer or .onnx file to go on from
     #[arg(value_name = "MODEL")]
     model: Option<String>,
+    /// Parameters to start from, by name: a .safetensors file
+    #[arg(long, value_name = "FILE")]
+    weights: Option<String>,
     /// Recipe file, .toml
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -93,6 +96,7 @@ impl RecipeFlags {
             None => self.fresh_recipe()?,
         };
         recipe.model = self.model.clone().unwrap_or(recipe.model);
+        recipe.weights_file = self.weights.clone().or(recipe.weights_file);
         recipe.data = self.data.clone().unwrap_or(recipe.data);
         recipe.validation = self.validation.unwrap_or(recipe.validation);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
@@ -157,6 +161,7 @@ impl RecipeFlags {
         let last = Learn { schedule: falling, distill: taught, ..Learn::new(LAST_EPOCHS) };
         Ok(Recipe {
             model,
+            weights_file: None,
             data,
             seed: 0,
             validation: VALIDATION,

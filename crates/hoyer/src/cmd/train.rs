@@ -27,6 +27,9 @@ pub(crate) struct Train {
     /// Data set: a name of `hoyer data list` or a path
     #[arg(long, value_name = "DATA")]
     data: String,
+    /// Parameters to start from, by name: a .safetensors file
+    #[arg(long, value_name = "FILE")]
+    weights: Option<String>,
     /// Model file to write, .hoyer
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
@@ -83,6 +86,7 @@ impl Train {
         };
         Recipe {
             model: self.model.clone(),
+            weights_file: self.weights.clone(),
             data: self.data.clone(),
             seed: self.seed,
             validation: self.validation,

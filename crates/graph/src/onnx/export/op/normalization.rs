@@ -1,6 +1,7 @@
 //! Normalizations.
 
 use crate::Result;
+use crate::Shape;
 use crate::onnx::export::attribute::{float, int};
 use crate::onnx::export::writer::Draft;
 use crate::op::{
@@ -28,8 +29,10 @@ pub(crate) fn group(op: &GroupNormalization, to: &mut Draft<'_, '_>) -> Result<(
     let shape = to.shape(0).0.clone();
     let [x, scale, bias] = <[String; 3]>::try_from(to.inputs()).unwrap_or_default();
     let groups = op.num_groups;
-    let lines = to.ints("groups", &[0, i64::try_from(groups).unwrap_or(i64::MAX), -1]);
-    let grouped = to.step("Reshape", vec![x, lines], Vec::new());
+    let each = Shape(shape[1..].to_vec()).elements().and_then(|all| all.divided_by(&groups.into()));
+    let Some(each) = each else { return to.refuse("its groups have no size") };
+    let (lines, attributes) = to.target(&shape, &[shape[0].clone(), groups.into(), each])?;
+    let grouped = to.step("Reshape", vec![x, lines], attributes);
     let (one, zero) = (vec![1.0; groups], vec![0.0; groups]);
     let one = to.floats("ones", &[groups], &one);
     let zero = to.floats("zeros", &[groups], &zero);
