@@ -1,5 +1,6 @@
 //! Broadcasting to a larger shape.
 
+use super::window::sized;
 use super::{Op, Rule, bad_shape, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
@@ -24,7 +25,7 @@ impl Rule for Expand {
             bad_shape("Expand", "the input", &inputs[0].shape, need)
         };
         let shape = inputs[0].shape.broadcast(&self.shape).ok_or_else(fitting)?;
-        Ok(vec![Type { dtype: inputs[0].dtype, shape }])
+        Ok(vec![Type { dtype: inputs[0].dtype, ..sized("Expand", shape)? }])
     }
 
     fn coupling(&self, _: &[Type]) -> Coupling {

@@ -26,13 +26,6 @@ pub(crate) fn split(op: &Split, to: &mut Draft<'_, '_>) -> Result<()> {
     to.extended(vec![sizes], vec![int("axis", op.axis)])
 }
 
-/// As ONNX's `Gather`.
-pub(crate) fn select(op: &Select, to: &mut Draft<'_, '_>) -> Result<()> {
-    let indices = to.ints("indices", &signed(&op.indices));
-    let x = to.inputs().remove(0);
-    to.last("Gather", vec![x, indices], vec![int("axis", op.axis)])
-}
-
 pub(crate) fn slice(op: &Slice, to: &mut Draft<'_, '_>) -> Result<()> {
     let lists =
         [("starts", &op.starts), ("ends", &op.ends), ("axes", &op.axes), ("steps", &op.steps)];
