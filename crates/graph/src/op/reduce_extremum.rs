@@ -7,12 +7,12 @@
 
 use super::extremum::{larger, mask, smaller};
 use super::reduce_sum::{mixed, reduced, reduced_shape};
-use super::{Rule, expect_inputs};
+use super::{Rule, bad_shape, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
 use crate::groups::Coupling;
 use crate::op::{Div, Mul, ReduceSum, Reshape};
-use crate::tensor::{Array, for_each_index, offset, strides};
+use crate::tensor::{Array, DType, for_each_index, offset, strides};
 use crate::{Error, Mismatch, Result};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,17 @@ pub(crate) fn infer(
     let (dtype, shape) = (inputs[0].dtype, &inputs[0].shape);
     let flags = reduced(op, axes, shape.rank())?;
     Ok(vec![Type { dtype, shape: reduced_shape(shape, &flags, keepdims) }])
+}
+
+/// Refuses what has no largest element: nothing at all, of a type without infinity.
+fn expect_elements(op: &'static str, inputs: &[Type], axes: &[i64]) -> Result<(), Mismatch> {
+    let Some(Type { dtype, shape }) = inputs.first() else { return Ok(()) };
+    let flags = reduced(op, axes, shape.rank())?;
+    let empty = shape.0.iter().zip(&flags).any(|(dim, gone)| *gone && dim.fixed() == Some(0));
+    if empty && *dtype != DType::F32 {
+        return Err(bad_shape(op, "the input", shape, "elements to choose from"));
+    }
+    Ok(())
 }
 
 /// Folds `x` over the reduced axes, beginning with `start`.
@@ -87,6 +98,7 @@ macro_rules! extremes {
     ($($Name:ident, $start:expr, $f:expr;)+) => {$(
         impl Rule for $Name {
             fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
+                expect_elements(stringify!($Name), inputs, &self.axes)?;
                 infer(stringify!($Name), inputs, &self.axes, self.keepdims)
             }
 
@@ -113,6 +125,7 @@ extremes! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Shape;
     use crate::check;
 
     #[test]
@@ -128,6 +141,9 @@ mod tests {
 
     #[test]
     fn a_nan_wins_and_nothing_has_no_largest() {
+        let of = |dtype| ReduceMax { axes: vec![1], keepdims: true }
+            .infer(&[Type { dtype, shape: Shape::from([2, 0]) }]);
+        assert!(of(DType::F32).is_ok() && of(DType::Bool).is_err() && of(DType::I64).is_err());
         let op = ReduceMax { axes: vec![1], keepdims: false };
         let x = Array::new(&[2, 2], vec![f64::NAN, 1.0, 1.0, 3.0]);
         let y = &op.evaluate(&[&x], &[vec![2]], 0)[0].data;

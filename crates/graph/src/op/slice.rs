@@ -99,9 +99,9 @@ impl Slice {
         Ok(entries)
     }
 
-    /// Whether an entry takes all of an axis, however long.
+    /// Whether an entry takes all of an axis, however long: exporters write the end as some number beyond any batch.
     fn takes_all(&self, entry: usize) -> bool {
-        let endless = i64::from(i32::MAX);
+        let endless = 1_000_000_000;
         self.starts[entry] == 0 && self.ends[entry] >= endless && self.steps[entry] == 1
     }
 

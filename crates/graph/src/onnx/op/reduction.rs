@@ -4,7 +4,7 @@ use crate::Result;
 use crate::graph::ValueId;
 use crate::onnx::context::Context;
 use crate::op::{
-    Abs, ArgMax, ArgMin, Div, Log, LogSoftmax, Mul, Op, ReduceMax, ReduceMean, ReduceMin,
+    Abs, ArgMax, ArgMin, Clip, Div, Log, LogSoftmax, Mul, Op, ReduceMax, ReduceMean, ReduceMin,
     ReduceProd, ReduceSum, Softmax, Sqrt,
 };
 use crate::shape::Shape;
@@ -125,6 +125,8 @@ pub(crate) fn lp_normalization(cx: &mut Context<'_>) -> Result<ValueId> {
         }
         _ => return cx.refuse(format!("with p = {p} is not supported")),
     };
+    // What has no length stays 0.
+    let length = cx.add(Clip { min: Some(f32::MIN_POSITIVE), max: None }, &[length])?;
     cx.add(Div, &[x, length])
 }
 
