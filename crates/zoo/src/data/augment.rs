@@ -7,7 +7,7 @@
 //!
 //! Padding by `crop` pixels and cutting a window of the old size out at random is this shift.
 //! The border is a stored 0 (black), normalized like any pixel.
-//! With `rotate`, `scale` or `move`, all of these and the shift are one reading of the image ([`super::warp`]), then mirrored.
+//! With `rotate`, `scale` or `move`, all of these and the shift are one reading of the image (`warp`), then mirrored.
 //! Invariants: a draw is a pure function of (seed, epoch, sample); all channels move alike.
 //! Not here: choosing samples ([`super::loader`]).
 
