@@ -97,14 +97,6 @@ pub fn run(setup: Setup<'_>) -> Result<Outcome> {
     Ok(run.outcome())
 }
 
-/// Refuses to go on once the run is to stop.
-fn is_stopped(run: &Run<'_>) -> Result<()> {
-    match run.is_stopped() {
-        true => Err(Error::Interrupted { step: run.state.step }),
-        false => Ok(()),
-    }
-}
-
 /// A run under way.
 struct Run<'a> {
     setup: Setup<'a>,
@@ -218,6 +210,14 @@ impl<'a> Run<'a> {
         }
         self.written = Instant::now();
         Ok(())
+    }
+
+    /// Refuses to go on once the run is to stop.
+    fn check_stop(&self) -> Result<()> {
+        match self.is_stopped() {
+            true => Err(Error::Interrupted { step: self.state.step }),
+            false => Ok(()),
+        }
     }
 
     fn is_stopped(&self) -> bool {

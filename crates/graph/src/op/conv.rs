@@ -10,7 +10,7 @@
 use super::window::{Rounding, sized};
 use super::{Op, Rule, Window, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
-use crate::graph::{Node, Type};
+use crate::graph::{Node, Type, ValueId};
 use crate::groups::{Coupling, Narrowing};
 use crate::op::ReduceSum;
 use crate::shape::{Dim, Shape};
@@ -155,14 +155,7 @@ impl Rule for Conv {
             let dw = back.add(node, ConvWeightGradient { conv }, &[dy, x])?;
             back.accumulate(w, dw)?;
         }
-        match node.inputs.get(2) {
-            Some(&b) if back.needs(b) => {
-                let axes = std::iter::once(0).chain(2..2 + self.window.rank() as i64).collect();
-                let db = back.add(node, ReduceSum { axes, keepdims: false }, &[dy])?;
-                back.accumulate(b, db)
-            }
-            _ => Ok(()),
-        }
+        bias_gradient(back, node, self.window.rank(), dy)
     }
 
     fn macs(&self, inputs: &[Type], outputs: &[Type]) -> Dim {
@@ -229,6 +222,23 @@ impl Rule for ConvWeightGradient {
 
     fn macs(&self, inputs: &[Type], _: &[Type]) -> Dim {
         Conv::macs(&self.conv, &inputs[0].shape, &inputs[1].shape.0[1])
+    }
+}
+
+/// Adds the gradient of a convolution's bias, if there is one that needs it: the sum of `dy` over all but its channels.
+pub(super) fn bias_gradient(
+    back: &mut Backward<'_>,
+    node: &Node,
+    spatial: usize,
+    dy: ValueId,
+) -> Result<()> {
+    match node.inputs.get(2) {
+        Some(&b) if back.needs(b) => {
+            let axes = std::iter::once(0).chain(2..2 + spatial as i64).collect();
+            let db = back.add(node, ReduceSum { axes, keepdims: false }, &[dy])?;
+            back.accumulate(b, db)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,11 +6,12 @@
 //! ```
 //! Not here: the products themselves (`conv`); `auto_pad` and `output_shape`, which are resolved when a file is read.
 
+use super::conv::bias_gradient;
 use super::{Rule, Window, bad_shape, expect_f32, expect_inputs};
 use crate::gradient::Backward;
 use crate::graph::{Node, Type};
 use crate::groups::Coupling;
-use crate::op::{Conv, ConvInputGradient, ConvWeightGradient, ReduceSum};
+use crate::op::{Conv, ConvInputGradient, ConvWeightGradient};
 use crate::shape::{Dim, Shape};
 use crate::tensor::Array;
 use crate::{Mismatch, Result};
@@ -113,14 +114,7 @@ impl Rule for ConvTranspose {
             let dw = back.add(node, ConvWeightGradient { conv: self.conv() }, &[x, dy])?;
             back.accumulate(w, dw)?;
         }
-        match node.inputs.get(2) {
-            Some(&b) if back.needs(b) => {
-                let axes = std::iter::once(0).chain(2..2 + self.window.rank() as i64).collect();
-                let db = back.add(node, ReduceSum { axes, keepdims: false }, &[dy])?;
-                back.accumulate(b, db)
-            }
-            _ => Ok(()),
-        }
+        bias_gradient(back, node, self.window.rank(), dy)
     }
 
     fn macs(&self, inputs: &[Type], outputs: &[Type]) -> Dim {

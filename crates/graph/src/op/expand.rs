@@ -57,6 +57,12 @@ mod tests {
     use crate::check;
 
     #[test]
+    fn more_elements_than_can_be_counted_are_refused() {
+        let op = Expand { shape: Shape::from([1 << 40, 1 << 40]) };
+        assert!(op.infer(&[Type::f32([1])]).is_err());
+    }
+
+    #[test]
     fn gradient_matches_central_differences() {
         let op = Expand { shape: Shape::from([2, 3, 5]) };
         check::op_gradient(op.clone(), &[Type::f32([3, 1])], 8);

@@ -5,7 +5,7 @@
 use hoyer_graph::{Bindings, Graph, Op, training};
 use hoyer_run::Program;
 
-use super::{Run, is_stopped};
+use super::Run;
 use crate::Result;
 use crate::recipe::Calibrate;
 use crate::trainer::{Score, fill};
@@ -28,7 +28,7 @@ impl Run<'_> {
         let mut sums: Vec<(usize, Vec<f64>)> =
             graph.updates.iter().map(|update| (update.param.0, measured(update.param.0))).collect();
         for at in 0..batches {
-            is_stopped(self)?;
+            self.check_stop()?;
             let input = program.input_mut(graph.inputs[0]);
             fill(&*self.setup.data.training, at * batch, input, self.setup.pool);
             program.run(&mut params, at as u64);

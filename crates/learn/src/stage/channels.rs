@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use hoyer_graph::groups::{Channel, Groups, cut, dead, groups};
 use hoyer_graph::{Graph, cost};
 
+use super::Run;
 use super::cut::{apply, search};
-use super::{Run, is_stopped};
 use crate::Result;
 use crate::optimizer::Moments;
 use crate::recipe::{self, ChannelRule, Narrow};
@@ -121,10 +121,11 @@ impl Run<'_> {
             }
             ChannelRule::Auto { accuracy } => self.most_that_keep(accuracy, &candidates)?,
         };
-        let small = cut(&self.graph, &candidates.found, &candidates.gone(count))?;
+        let gone = candidates.gone(count);
+        let small = cut(&self.graph, &candidates.found, &gone)?;
+        let left = all - (gone.len() - small.stayed.len());
         let macs = cost(&small.graph, &one())?.macs;
         self.rebuild(small.graph)?;
-        let left = Candidates::of(&self.graph, Price::Same, Measure::Share, 1)?.order.len();
         let text = format!("{left} of {all} channels left, {macs} multiply-accumulates");
         self.setup.observer.message(&text);
         self.score()
@@ -144,7 +145,7 @@ impl Run<'_> {
     fn most_that_keep(&mut self, accuracy: f64, candidates: &Candidates) -> Result<usize> {
         let all = candidates.order.len();
         let kept = search(all, |left| {
-            is_stopped(self)?;
+            self.check_stop()?;
             let gone = candidates.gone(all - left);
             let mut small = cut(&self.graph, &candidates.found, &gone)?.graph;
             let validation = self.setup.data.validation;

@@ -4,7 +4,7 @@
 
 use hoyer_graph::Param;
 
-use super::{Run, is_stopped};
+use super::Run;
 use crate::Result;
 use crate::recipe::{Cut, Rule};
 use crate::snapshot::{mask, prunable};
@@ -13,7 +13,7 @@ use crate::trainer::Score;
 
 impl Run<'_> {
     pub(super) fn cut(&mut self, cut: &Cut) -> Result<Score> {
-        is_stopped(self)?;
+        self.check_stop()?;
         let rule = cut.rule(self.setup.recipe.promise)?;
         let places = prunable(&self.graph.params, self.biases());
         let layers: Vec<&[f32]> =
@@ -37,7 +37,7 @@ impl Run<'_> {
     fn largest(&mut self, ranking: &Ranking, accuracy: f64) -> Result<Vec<Mask>> {
         let places = prunable(&self.graph.params, self.biases());
         let enough = search(ranking.living(), |candidate| {
-            is_stopped(self)?;
+            self.check_stop()?;
             let mut params = self.graph.params.clone();
             apply(&mut params, &places, &ranking.masks(candidate));
             let score = self.evaluator.score(&mut params, self.setup.data.validation)?;
