@@ -1,6 +1,6 @@
 //! ONNX files: networks that others made, and networks for others.
 //!
-//! [`load`] and [`import`] read opsets 7 to 22. Weights become parameters whose [`Role`](crate::Role) follows from
+//! [`load`] and [`import`] read opsets 7 to 28. Weights become parameters whose [`Role`](crate::Role) follows from
 //! what reads them; integers that come from shapes are computed while reading; old forms of ops become today's.
 //!
 //! What cannot be read without changing what a network computes is an error that names node, op and opset.

@@ -210,3 +210,58 @@ fn a_file_of_very_many_nodes_takes_time_in_proportion() {
     assert_eq!(import(&bytes, None, Batch::AsStored).unwrap().nodes.len(), count);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
+
+#[test]
+fn reshapes_to_another_number_of_elements_are_refused() {
+    const MANY: i64 = i64::MAX;
+    for shape in [&[3, -1][..], &[5, 7], &[32, 2], &[-1, 0, 5], &[-1, -1], &[-2, 16], &[0, 0, 0]] {
+        let reshape = file(vec![node("Reshape", &["x", "s"], "y")], vec![ints("s", shape)]);
+        refused_with(&reshape, "node `y`: Reshape of opset 17 has shape [");
+        refused_with(&reshape, "over [1, 2, 4, 4]");
+    }
+    // Products that wrap around to 32, or to what divides it.
+    for shape in [&[MANY, MANY, 32][..], &[1 << 32, 1 << 32, 32], &[1 << 62, 1 << 62, -1]] {
+        let reshape = file(vec![node("Reshape", &["x", "s"], "y")], vec![ints("s", shape)]);
+        refused_with(&reshape, "node `y`: Reshape of opset 17 has shape [");
+    }
+}
+
+#[test]
+fn convolutions_that_do_not_fit_are_refused() {
+    let conv = |name: &str, list: &[i64], w: &[i64]| {
+        let node = match name {
+            "group" => with(node("Conv", &["x", "w"], "y"), name, |a| a.i = Some(list[0])),
+            _ => with_ints(node("Conv", &["x", "w"], "y"), name, list),
+        };
+        let count = w.iter().product::<i64>() as usize;
+        file(vec![node], vec![floats("w", w, count)])
+    };
+    let square = &[4, 2, 3, 3];
+    for name in ["strides", "dilations", "kernel_shape"] {
+        refused_with(
+            &conv(name, &[0, 1], square),
+            &format!("Conv: {name} = [0, 1], need 2 numbers, all at least 1"),
+        );
+        refused_with(&conv(name, &[1, -1], square), &format!("has {name} [1, -1]"));
+        refused_with(&conv(name, &[i64::MIN, 1], square), &format!("has {name} ["));
+    }
+    for (name, list) in [("strides", &[1][..]), ("dilations", &[1, 1, 1]), ("pads", &[1, 1, 1])] {
+        refused_with(&conv(name, list, square), &format!("Conv: {name} = {list:?}, need "));
+    }
+    refused_with(&conv("pads", &[0, 0, -1, 0], square), "has pads [0, 0, -1, 0]");
+    refused_with(&conv("dilations", &[i64::MAX, 1], square), "node `y`: Conv");
+    refused_with(&conv("pads", &[i64::MAX, 0, i64::MAX, 0], square), "node `y`: Conv");
+    refused_with(&conv("kernel_shape", &[2, 2], square), "need [out, in / group] and the kernel");
+    refused_with(&conv("kernel_shape", &[3], square), "node `y`: Conv");
+    for group in [0, -1, i64::MIN] {
+        let none = format!("has group {group}, need at least 1");
+        refused_with(&conv("group", &[group], square), &none);
+    }
+    for (group, w) in [(3, [3, 1, 3, 3]), (4, [4, 1, 3, 3]), (i64::MAX, [4, 1, 3, 3])] {
+        let split = format!("Conv: group = {group}, need a divisor of 2 channels");
+        refused_with(&conv("group", &[group], &w), &split);
+    }
+    // The groups split the input's channels, not the output's.
+    refused_with(&conv("group", &[2], &[3, 1, 3, 3]), "one that fits 2 channels in 2 groups");
+    refused_with(&conv("group", &[2], &[4, 2, 3, 3]), "one that fits 2 channels in 2 groups");
+}

@@ -16,6 +16,7 @@ use crate::shape::{Dim, Shape};
 use crate::{Error, Result};
 use prost::Message;
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// What a first dimension of 1 means.
@@ -30,6 +31,9 @@ pub enum Batch {
 
 /// More elements than a machine has memory for, of a size that can still be added up in bytes.
 const MOST_ELEMENTS: usize = isize::MAX as usize / 8;
+
+/// Those whose changes are known: every reader of an op follows its history up to the last of them.
+const OPSETS: RangeInclusive<i64> = 7..=28;
 
 /// The symbol of the first dimension, whatever the file calls it.
 const BATCH: &str = "batch";
@@ -54,7 +58,7 @@ pub fn load(path: &Path, batch: Batch) -> Result<(Graph, Metadata)> {
 /// dimensions are called after the input and the axis. Half and double precision become single.
 ///
 /// # Errors
-/// - [`Error::Onnx`] if the bytes are no whole, consistent ONNX file of opset 7 to 22
+/// - [`Error::Onnx`] if the bytes are no whole, consistent ONNX file of opset 7 to 28
 /// - [`Error::OnnxNode`] if a node cannot be run as it is meant
 /// - [`Error::Node`] if an op refuses its inputs
 ///
@@ -108,8 +112,11 @@ fn opset(model: &ModelProto) -> Result<i64> {
     let ours = |domain: Option<&str>| matches!(domain, None | Some("" | "ai.onnx"));
     let found = model.opset_import.iter().find(|set| ours(set.domain.as_deref()));
     match found.and_then(|set| set.version) {
-        Some(opset @ 7..=22) => Ok(opset),
-        Some(opset) => unusable(format!("it has opset {opset}, need 7 to 22")),
+        Some(opset) if OPSETS.contains(&opset) => Ok(opset),
+        Some(opset) => {
+            let (first, last) = OPSETS.into_inner();
+            unusable(format!("it has opset {opset}, need {first} to {last}"))
+        }
         None => unusable("it does not say its opset".into()),
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Not here: computing with them (`fold`), reading them from a file (`stored`).
 
+use super::stored::MAX_RANK;
 use crate::op::Constant;
 use crate::shape::Dim;
 use crate::tensor::{DType, Tensor};
+use std::fmt;
 
 /// An integer: a number, or a dimension with a symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,21 @@ impl Extent {
             Self::Symbolic(dim) => Some(dim.clone()),
         }
     }
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Symbolic(dim) => dim.fmt(f),
+        }
+    }
+}
+
+/// Integers as a message shows them, `[2, 3 · batch]`.
+pub(crate) fn listed(extents: &[Extent]) -> String {
+    let words: Vec<String> = extents.iter().take(MAX_RANK).map(Extent::to_string).collect();
+    format!("[{}]", words.join(", "))
 }
 
 impl From<&Dim> for Extent {

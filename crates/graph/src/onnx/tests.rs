@@ -342,7 +342,8 @@ fn hostile_files_are_refused_with_one_clear_line() {
     assert!(refusal(&model(17, &[4], vec![relu()], vec![lie])).contains("has shape [-1]"));
     let cycle = vec![node("Add", &["x", "y"], "a"), node("Relu", &["a"], "y")];
     assert!(refusal(&model(17, &[4], cycle, vec![])).ends_with("there is a cycle"));
-    assert!(refusal(&model(6, &[4], vec![relu()], vec![])).contains("opset 6, need 7 to 22"));
+    assert!(refusal(&model(6, &[4], vec![relu()], vec![])).contains("opset 6, need 7 to 28"));
+    assert!(refusal(&model(29, &[4], vec![relu()], vec![])).contains("opset 29, need 7 to 28"));
     let missing = model(17, &[4], vec![node("Relu", &["z"], "y")], vec![]);
     assert!(refusal(&missing).contains("reads `z`, which nothing gives"));
     let big = node("ConstantOfShape", &["size"], "c");

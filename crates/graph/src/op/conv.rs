@@ -67,7 +67,12 @@ impl Conv {
             return Err(bad_shape(op, "W", w, need));
         }
         let group = Dim::from(self.group);
-        let splits = self.group > 0 && w.0[0].divided_by(&group).is_some();
+        if self.group == 0 || x.0[1].divided_by(&group).is_none() {
+            let (attribute, got) = ("group", self.group.to_string());
+            let need = format!("a divisor of {} channels", x.0[1]);
+            return Err(Mismatch::Attribute { op, attribute, got, need });
+        }
+        let splits = w.0[0].divided_by(&group).is_some();
         if !splits || w.0[1].times(&group).as_ref() != Some(&x.0[1]) {
             let need = format!("one that fits {} channels in {} groups", x.0[1], self.group);
             return Err(bad_shape(op, "W", w, need));

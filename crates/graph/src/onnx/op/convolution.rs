@@ -23,6 +23,7 @@ fn window(cx: &mut Context<'_>, x: ValueId, kernel: Vec<i64>) -> Result<Window> 
 
 /// As [`window`], without looking at `auto_pad`.
 fn listed(cx: &mut Context<'_>, kernel: Vec<i64>) -> Result<Window> {
+    const NAMES: [&str; 4] = ["kernel_shape", "strides", "dilations", "pads"];
     let rank = kernel.len();
     let listed = [
         kernel,
@@ -31,18 +32,26 @@ fn listed(cx: &mut Context<'_>, kernel: Vec<i64>) -> Result<Window> {
         cx.ints("pads").unwrap_or_else(|| vec![0; 2 * rank]),
     ];
     let mut lists = Vec::new();
-    for list in listed {
-        lists.push(counts(cx, &list)?);
+    for (name, list) in NAMES.into_iter().zip(listed) {
+        lists.push(counts(cx, name, &list)?);
     }
     let [kernel_shape, strides, dilations, pads] =
         <[Vec<usize>; 4]>::try_from(lists).unwrap_or_default();
     Ok(Window { kernel_shape, strides, pads, dilations })
 }
 
-fn counts(cx: &Context<'_>, list: &[i64]) -> Result<Vec<usize>> {
+fn counts(cx: &Context<'_>, name: &str, list: &[i64]) -> Result<Vec<usize>> {
     match list.iter().map(|&n| usize::try_from(n)).collect() {
         Ok(list) => Ok(list),
-        Err(_) => cx.refuse(format!("with a negative number in {list:?} is not supported")),
+        Err(_) => cx.refuse(format!("has {name} {list:?}, need none below 0")),
+    }
+}
+
+fn groups(cx: &mut Context<'_>) -> Result<usize> {
+    let told = cx.int("group", 1)?;
+    match usize::try_from(told) {
+        Ok(group) if group > 0 => Ok(group),
+        _ => cx.refuse(format!("has group {told}, need at least 1")),
     }
 }
 
@@ -84,7 +93,7 @@ pub(crate) fn conv(cx: &mut Context<'_>) -> Result<ValueId> {
     let (x, w) = (cx.value(0)?, cx.param(1, Role::Weight)?);
     let kernel = kernel_of(cx, w);
     let window = window(cx, x, kernel)?;
-    let group = usize::try_from(cx.int("group", 1)?).unwrap_or(0);
+    let group = groups(cx)?;
     let mut inputs = vec![x, w];
     if cx.input(2).is_some() {
         inputs.push(cx.param(2, Role::Bias)?);
@@ -99,7 +108,7 @@ pub(crate) fn conv_transpose(cx: &mut Context<'_>) -> Result<ValueId> {
     let mut window = listed(cx, kernel)?;
     let rank = window.rank();
     let mut output_padding = match cx.ints("output_padding") {
-        Some(list) => counts(cx, &list)?,
+        Some(list) => counts(cx, "output_padding", &list)?,
         None => vec![0; rank],
     };
     let shape = cx.shape(x);
@@ -112,7 +121,7 @@ pub(crate) fn conv_transpose(cx: &mut Context<'_>) -> Result<ValueId> {
     let auto = cx.text("auto_pad", "NOTSET")?;
     match (wanted, auto.as_str()) {
         (Some(sizes), _) => {
-            let sizes = counts(cx, &sizes)?;
+            let sizes = counts(cx, "output_shape", &sizes)?;
             let spatial = sizes[sizes.len().saturating_sub(rank)..].to_vec();
             let spatial = spatial.into_iter().map(Some).collect::<Vec<_>>();
             reach_sizes(cx, x, (&mut window, &mut output_padding), &spatial)?;
@@ -126,7 +135,7 @@ pub(crate) fn conv_transpose(cx: &mut Context<'_>) -> Result<ValueId> {
         (None, "NOTSET" | "") => {}
         (None, other) => return cx.refuse(format!("with auto_pad {other} is not supported")),
     }
-    let group = usize::try_from(cx.int("group", 1)?).unwrap_or(0);
+    let group = groups(cx)?;
     let mut inputs = vec![x, w];
     if cx.input(2).is_some() {
         inputs.push(cx.param(2, Role::Bias)?);

@@ -5,8 +5,9 @@ use crate::graph::{Role, ValueId};
 use crate::onnx::context::Context;
 use crate::onnx::known::Known;
 use crate::op::{
-    Abs, Add, Ceil, Cos, Div, Elu, Erf, Exp, Floor, Gelu, GeluForm, HardSigmoid, HardSwish, Log,
-    Max, Mul, Neg, Op, PRelu, Pow, Reciprocal, Round, Selu, Sign, Sin, Softplus, Sqrt, Tanh,
+    Abs, Add, Ceil, Cos, Div, Elu, Erf, Exp, Floor, Gelu, GeluForm, Greater, HardSigmoid,
+    HardSwish, Log, Max, Mul, Neg, Op, PRelu, Pow, Reciprocal, Round, Selu, Sigmoid, Sign, Sin,
+    Softplus, Sqrt, Tanh, Where,
 };
 use crate::tensor::{DType, Tensor};
 
@@ -120,6 +121,27 @@ pub(crate) fn mish(cx: &mut Context<'_>) -> Result<ValueId> {
     let soft = cx.add(Softplus, &[x])?;
     let gate = cx.add(Tanh, &[soft])?;
     cx.add(Mul, &[x, gate])
+}
+
+/// `x · σ(alpha · x)`.
+pub(crate) fn swish(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, alpha) = (cx.value(0)?, cx.float("alpha", 1.0)?);
+    let scaled = if alpha == 1.0 {
+        x
+    } else {
+        let alpha = cx.number(alpha)?;
+        cx.add(Mul, &[x, alpha])?
+    };
+    let gate = cx.add(Sigmoid, &[scaled])?;
+    cx.add(Mul, &[x, gate])
+}
+
+/// `x` where it is above `alpha`, else 0.
+pub(crate) fn thresholded_relu(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, alpha) = (cx.value(0)?, cx.float("alpha", 1.0)?);
+    let (alpha, zero) = (cx.number(alpha)?, cx.number(0.0)?);
+    let above = cx.add(Greater, &[x, alpha])?;
+    cx.add(Where, &[above, x, zero])
 }
 
 /// `x / (1 + |x|)`.

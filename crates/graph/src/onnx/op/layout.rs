@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::graph::ValueId;
 use crate::onnx::context::{Context, Thing};
-use crate::onnx::known::Extent;
+use crate::onnx::known::{Extent, listed};
 use crate::onnx::stored::MAX_RANK;
 use crate::op::{Concat, Expand, Flatten, Pad, PadMode, Slice, Split, Transpose};
 use crate::shape::{Dim, Shape};
@@ -49,7 +49,7 @@ pub(crate) fn reshape(cx: &mut Context<'_>) -> Result<ValueId> {
         };
         match dim {
             Some(dim) => dims.push(dim),
-            None => return cx.refuse(format!("has shape {:?} over {from}", extents.data)),
+            None => return cx.refuse(format!("has shape {} over {from}", listed(&extents.data))),
         }
     }
     let (all, known) = (from.elements(), Shape(dims.clone()).elements());
@@ -68,7 +68,7 @@ pub(crate) fn reshape(cx: &mut Context<'_>) -> Result<ValueId> {
             dims[0] = left;
         }
         (None, Some(left)) if left.is_one() => {}
-        _ => return cx.refuse(format!("has shape {:?} over {from}", extents.data)),
+        _ => return cx.refuse(format!("has shape {} over {from}", listed(&extents.data))),
     }
     cx.reshape(x, dims)
 }
@@ -277,7 +277,8 @@ pub(crate) fn depth_to_space(cx: &mut Context<'_>) -> Result<ValueId> {
     rearrange(cx, x, (apart, perm, together))
 }
 
-/// Blocks of pixels become channels, the block's place the outer part of a channel's index.
+/// Blocks of pixels become channels: the block's place is the outer part of a channel's index (DCR) or, from opset 28 on,
+/// the inner one (CRD).
 pub(crate) fn space_to_depth(cx: &mut Context<'_>) -> Result<ValueId> {
     let x = cx.value(0)?;
     let ([n, c, h, w], block) = blocks(cx, x)?;
@@ -288,5 +289,10 @@ pub(crate) fn space_to_depth(cx: &mut Context<'_>) -> Result<ValueId> {
     let channels = block.times(&block).and_then(|area| area.times(&c));
     let together = [Some(n.clone()), channels, Some(rows.clone()), Some(columns.clone())];
     let apart = [n, c, rows, b(), columns, b()];
-    rearrange(cx, x, (apart, [0, 3, 5, 1, 2, 4], together))
+    let perm = match cx.text("mode", "DCR")?.as_str() {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return cx.refuse(format!("with mode {other} is not supported")),
+    };
+    rearrange(cx, x, (apart, perm, together))
 }

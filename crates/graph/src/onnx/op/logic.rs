@@ -56,14 +56,14 @@ pub(crate) fn choose(cx: &mut Context<'_>) -> Result<ValueId> {
 }
 
 pub(crate) fn cast(cx: &mut Context<'_>) -> Result<ValueId> {
-    // Says what 8-bit floats do with numbers beyond them.
-    cx.pass(&["saturate"]);
+    // These say how numbers become 8-bit floats.
+    cx.pass(&["saturate", "round_mode"]);
     let to = cx.element_type("to")?;
     cast_to(cx, to)
 }
 
 pub(crate) fn cast_like(cx: &mut Context<'_>) -> Result<ValueId> {
-    cx.pass(&["saturate"]);
+    cx.pass(&["saturate", "round_mode"]);
     let like = cx.value(1)?;
     let to = cx.dtype(like);
     cast_to(cx, to)

@@ -49,6 +49,21 @@ fn moments(cx: &mut Context<'_>, x: ValueId, (at, epsilon): (usize, f32)) -> Res
     Ok(())
 }
 
+/// `x / √(mean x² + epsilon) · scale` over the axes from `axis` on.
+pub(crate) fn root_mean_square(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, scale) = (cx.value(0)?, cx.param(1, Role::NormScale)?);
+    let (axis, epsilon) = (cx.int("axis", -1)?, cx.float("epsilon", 1e-5)?);
+    cx.pass(&["stash_type"]);
+    let (rank, epsilon) = (cx.rank(x), cx.number(epsilon)?);
+    let axes = (cx.place(axis, rank)? as i64..rank as i64).collect();
+    let square = cx.add(Mul, &[x, x])?;
+    let mean = cx.add(ReduceMean { axes, keepdims: true }, &[square])?;
+    let sum = cx.add(Add, &[mean, epsilon])?;
+    let length = cx.add(Sqrt, &[sum])?;
+    let unit = cx.add(Div, &[x, length])?;
+    cx.add(Mul, &[unit, scale])
+}
+
 pub(crate) fn instance(cx: &mut Context<'_>) -> Result<ValueId> {
     let epsilon = cx.float("epsilon", 1e-5)?;
     let inputs = [cx.value(0)?, cx.param(1, Role::NormScale)?, cx.param(2, Role::NormShift)?];

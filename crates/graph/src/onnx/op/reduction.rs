@@ -4,8 +4,8 @@ use crate::Result;
 use crate::graph::ValueId;
 use crate::onnx::context::Context;
 use crate::op::{
-    Abs, ArgMax, ArgMin, Clip, Div, Log, LogSoftmax, Mul, Op, ReduceMax, ReduceMean, ReduceMin,
-    ReduceProd, ReduceSum, Softmax, Sqrt,
+    Abs, Add, ArgMax, ArgMin, Clip, Div, Exp, Log, LogSoftmax, Mul, Op, ReduceMax, ReduceMean,
+    ReduceMin, ReduceProd, ReduceSum, Softmax, Sqrt, Sub,
 };
 use crate::shape::Shape;
 
@@ -103,6 +103,22 @@ pub(crate) fn l2(cx: &mut Context<'_>) -> Result<ValueId> {
 pub(crate) fn log_sum(cx: &mut Context<'_>) -> Result<ValueId> {
     let sum = sum_of(cx, |_, x| Ok(x))?;
     cx.add(Log, &[sum])
+}
+
+/// `m + log Σ exp(x − m)` with the largest `x` as `m`, so that nothing overflows.
+pub(crate) fn log_sum_exp(cx: &mut Context<'_>) -> Result<ValueId> {
+    let (x, keepdims) = (cx.value(0)?, cx.int("keepdims", 1)? != 0);
+    let Some(axes) = axes(cx, 17)? else { return Ok(x) };
+    let most = cx.add(ReduceMax { axes: axes.clone(), keepdims: true }, &[x])?;
+    // ∞ − ∞ would be no number.
+    let most = cx.add(Clip { min: Some(f32::MIN), max: Some(f32::MAX) }, &[most])?;
+    let apart = cx.add(Sub, &[x, most])?;
+    let powers = cx.add(Exp, &[apart])?;
+    let sum = cx.add(ReduceSum { axes: axes.clone(), keepdims }, &[powers])?;
+    let log = cx.add(Log, &[sum])?;
+    let dims = cx.shape(log).0;
+    let most = cx.reshape(most, dims)?;
+    cx.add(Add, &[log, most])
 }
 
 pub(crate) fn sum_square(cx: &mut Context<'_>) -> Result<ValueId> {

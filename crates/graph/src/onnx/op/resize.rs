@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::graph::ValueId;
 use crate::onnx::context::Context;
-use crate::onnx::known::Extent;
+use crate::onnx::known::{Extent, listed};
 use crate::op::{Resize, ResizeAxis, ResizeCoordinates, ResizeMode, ResizeRounding};
 use crate::shape::Dim;
 
@@ -125,7 +125,7 @@ fn by_sizes(
     sizes: &[Extent],
 ) -> Result<Vec<ResizeAxis>> {
     let shape = cx.shape(x);
-    let refuse = || cx.refuse(format!("of {shape} to sizes {sizes:?} is not supported"));
+    let refuse = || cx.refuse(format!("of {shape} to sizes {} is not supported", listed(sizes)));
     if sizes.len() != places.len() {
         return refuse();
     }
@@ -157,7 +157,7 @@ fn by_aspect(
     let old: Option<Vec<usize>> = places.iter().map(|&axis| shape.0[axis].fixed()).collect();
     let new: Option<Vec<i64>> = sizes.iter().map(Extent::number).collect();
     let (Some(old), Some(new), true) = (old, new, sizes.len() == places.len()) else {
-        return cx.refuse(format!("of {shape} to sizes {sizes:?} is not supported"));
+        return cx.refuse(format!("of {shape} to sizes {} is not supported", listed(sizes)));
     };
     let scales = old.iter().zip(&new).map(|(&n, &m)| m as f32 / n as f32);
     let scale = match policy {
