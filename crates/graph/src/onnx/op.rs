@@ -14,3 +14,4 @@ pub(crate) mod product;
 pub(crate) mod recurrent;
 pub(crate) mod reduction;
 pub(crate) mod resize;
+pub(crate) mod unrolled;

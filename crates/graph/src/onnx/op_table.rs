@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::op::{
     convolution, curve, einsum, elementwise, indexing, layout, logic, normalization, product,
-    recurrent, reduction, resize,
+    recurrent, reduction, resize, unrolled,
 };
 use crate::Result;
 use crate::graph::ValueId;
@@ -84,6 +84,7 @@ const TABLE: &[(&str, Reader)] = &[
     ("Pad", layout::pad),
     ("Pow", curve::pow),
     ("RMSNormalization", normalization::root_mean_square),
+    ("RNN", unrolled::rnn),
     ("Range", indexing::range),
     ("Reciprocal", curve::reciprocal),
     ("ReduceL1", reduction::l1),

@@ -10,6 +10,8 @@ use messages::{
 };
 use prost::Message;
 
+mod unrolled;
+
 fn node(op: &str, input: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: Some(op.to_owned()),

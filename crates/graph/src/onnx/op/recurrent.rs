@@ -1,21 +1,25 @@
-//! Recurrent layers.
+//! Recurrent layers that are one op of ours.
+//!
+//! Not here: those that are made of other ops (`unrolled`).
 
+use super::unrolled;
 use crate::Result;
 use crate::graph::{Role, ValueId};
 use crate::onnx::context::{Context, Thing};
-use crate::op::{Direction, Expand, GRU, LSTM, Op, Transpose};
+use crate::op::{Direction, Expand, GRU, LSTM, Transpose};
 use crate::shape::{Dim, Shape};
 
 /// What both layers have in common, read and checked.
-struct Layer {
-    hidden: usize,
-    direction: Direction,
+pub(super) struct Layer {
+    pub hidden: usize,
+    pub direction: Direction,
     /// Whether samples come before steps.
     batch_first: bool,
-    x: ValueId,
+    /// `[steps, batch, features]`
+    pub x: ValueId,
 }
 
-fn layer(cx: &mut Context<'_>, activations: &[&str]) -> Result<Layer> {
+pub(super) fn layer(cx: &mut Context<'_>, activations: &[&str]) -> Result<Layer> {
     let direction = match cx.text("direction", "forward")?.as_str() {
         "forward" => Direction::Forward,
         "reverse" => Direction::Reverse,
@@ -55,7 +59,7 @@ fn layer(cx: &mut Context<'_>, activations: &[&str]) -> Result<Layer> {
 
 impl Layer {
     /// Features, weights and biases; a bias that is not given is zero.
-    fn inputs(&self, cx: &mut Context<'_>, gates: usize) -> Result<Vec<ValueId>> {
+    pub(super) fn inputs(&self, cx: &mut Context<'_>, gates: usize) -> Result<Vec<ValueId>> {
         let mut inputs = vec![self.x, cx.param(1, Role::Weight)?, cx.param(2, Role::Weight)?];
         if cx.input(3).is_some() {
             inputs.push(cx.param(3, Role::Bias)?);
@@ -73,7 +77,7 @@ impl Layer {
     }
 
     /// An initial state, zeros if it is not given.
-    fn state(&self, cx: &mut Context<'_>, at: usize) -> Result<ValueId> {
+    pub(super) fn state(&self, cx: &mut Context<'_>, at: usize) -> Result<ValueId> {
         if cx.input(at).is_none() {
             let batch = cx.shape(self.x).0[1].clone();
             let dims = vec![self.direction.count().into(), batch, self.hidden.into()];
@@ -87,9 +91,12 @@ impl Layer {
         Ok(state)
     }
 
-    /// Adds the layer, and turns its outputs as the file wants them.
-    fn finish(&self, cx: &mut Context<'_>, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
-        let mut outputs = cx.add_all(op, inputs)?;
+    /// Turns all steps and the last states as the file wants them.
+    pub(super) fn finish(
+        &self,
+        cx: &mut Context<'_>,
+        mut outputs: Vec<ValueId>,
+    ) -> Result<ValueId> {
         for (i, output) in outputs.iter_mut().enumerate() {
             if self.batch_first && cx.wants(i) {
                 let perm = if i == 0 { vec![2, 0, 1, 3] } else { vec![1, 0, 2] };
@@ -103,15 +110,19 @@ impl Layer {
 
 pub(crate) fn lstm(cx: &mut Context<'_>) -> Result<ValueId> {
     let layer = layer(cx, &["Sigmoid", "Tanh", "Tanh"])?;
-    if cx.flag("input_forget")? || cx.input(7).is_some() {
-        return cx.refuse("with coupled gates or peepholes is not supported");
+    if cx.flag("input_forget")? {
+        return cx.refuse("with coupled gates is not supported");
+    }
+    if cx.input(7).is_some() {
+        return unrolled::lstm(cx, &layer);
     }
     let mut inputs = layer.inputs(cx, 4)?;
     if cx.input(5).is_some() || cx.input(6).is_some() {
         inputs.extend([layer.state(cx, 5)?, layer.state(cx, 6)?]);
     }
     let op = LSTM { hidden_size: layer.hidden, direction: layer.direction };
-    layer.finish(cx, op.into(), &inputs)
+    let outputs = cx.add_all(op, &inputs)?;
+    layer.finish(cx, outputs)
 }
 
 pub(crate) fn gru(cx: &mut Context<'_>) -> Result<ValueId> {
@@ -123,5 +134,6 @@ pub(crate) fn gru(cx: &mut Context<'_>) -> Result<ValueId> {
     }
     let (hidden_size, direction) = (layer.hidden, layer.direction);
     let op = GRU { hidden_size, direction, linear_before_reset };
-    layer.finish(cx, op.into(), &inputs)
+    let outputs = cx.add_all(op, &inputs)?;
+    layer.finish(cx, outputs)
 }
