@@ -97,7 +97,7 @@ macro_rules! ops {
     };
 }
 
-mod recurrent;
+pub(crate) mod recurrent;
 mod window;
 pub use recurrent::Direction;
 pub use window::Window;

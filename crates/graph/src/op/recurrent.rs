@@ -36,19 +36,19 @@ impl Direction {
 
 /// The attributes that shapes follow from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Layer {
-    pub(super) op: &'static str,
-    pub(super) hidden: usize,
-    pub(super) direction: Direction,
+pub(crate) struct Layer {
+    pub(crate) op: &'static str,
+    pub(crate) hidden: usize,
+    pub(crate) direction: Direction,
     /// Rows of a weight per hidden unit.
-    pub(super) gates: usize,
+    pub(crate) gates: usize,
     /// Values that go from one step to the next.
-    pub(super) states: usize,
+    pub(crate) states: usize,
 }
 
 impl Layer {
     /// The outputs over `X, W, R, B` and perhaps initial states: all steps, then every state after the last step.
-    pub(super) fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
+    pub(crate) fn infer(&self, inputs: &[Type]) -> Result<Vec<Type>, Mismatch> {
         let Self { op, hidden, direction, gates, states } = *self;
         if inputs.len() != 4 && inputs.len() != 4 + states {
             let need = if states == 1 { "4 or 5" } else { "4 or 6" };

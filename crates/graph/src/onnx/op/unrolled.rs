@@ -9,11 +9,12 @@
 //! Not here: GRU and the usual LSTM (`recurrent`).
 
 use super::recurrent::{Layer, layer};
-use crate::Result;
-use crate::graph::{Role, ValueId};
+use crate::graph::{Role, Type, ValueId};
 use crate::onnx::context::Context;
+use crate::op::recurrent::Layer as Sizes;
 use crate::op::{Add, Concat, MatMul, Mul, Relu, Sigmoid, Slice, Split, Tanh, Transpose};
 use crate::shape::Dim;
+use crate::{Error, Result};
 
 /// What all steps of a network may become.
 const MOST_NODES: usize = 1 << 16;
@@ -105,6 +106,12 @@ fn unroll(
     for at in 0..states {
         start.push(layer.state(cx, 5 + at)?);
     }
+    let op = if states == 1 { "RNN" } else { "LSTM" };
+    let (hidden, direction) = (layer.hidden, layer.direction);
+    let sizes = Sizes { op, hidden, direction, gates, states };
+    let kinds = inputs.iter().chain(&start).map(|id| cx.graph.value(*id).kind.clone());
+    let fits = sizes.infer(&kinds.collect::<Vec<Type>>());
+    fits.map_err(|source| Error::Node { node: cx.name.to_owned(), source })?;
     let mut ends = vec![Vec::new(); 1 + states];
     for direction in 0..layer.direction.count() {
         let walked = walk(cx, (layer, &inputs, &start), direction, cell)?;

@@ -65,6 +65,21 @@ fn a_plain_recurrent_layer_walks_both_ways() {
 }
 
 #[test]
+fn weights_of_other_shapes_are_refused() {
+    let over = |w: &[i64], r: &[i64]| {
+        let count = |dims: &[i64]| vec![0.0; dims.iter().product::<i64>() as usize];
+        let stored = vec![floats("w", w, count(w)), floats("r", r, count(r))];
+        let layer = with_int(node("RNN", &["x", "w", "r"], "y"), "layout", 1);
+        let error = read(&model(14, &[2, 3], vec![layer], stored)).unwrap_err();
+        format!("{error}: {}", std::error::Error::source(&error).unwrap())
+    };
+    let unfit = "node `y`: RNN: W has shape [], need [1, 2, 3]";
+    assert_eq!(over(&[], &[1, 2, 2]), unfit);
+    assert!(over(&[2, 2, 3], &[1, 2, 2]).contains("W has shape [2, 2, 3], need [1, 2, 3]"));
+    assert!(over(&[1, 2, 3], &[1, 3, 2]).contains("R has shape [1, 3, 2], need [1, 2, 2]"));
+}
+
+#[test]
 fn layers_over_very_many_steps_are_refused() {
     let stored = || vec![floats("w", &[1, 1, 3], vec![0.0; 3]), floats("r", &[1, 1, 1], vec![0.0])];
     let over = |steps, count: usize| {
