@@ -28,7 +28,7 @@ use hoyer::result::RunResult;
 
 /// Makes neural networks small and proves it
 #[derive(Parser)]
-#[command(name = "hoyer", version, disable_help_subcommand = true)]
+#[command(name = "hoyer", version, disable_help_subcommand = true, max_term_width = 80)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     verb: Verb,

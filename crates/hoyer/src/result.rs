@@ -6,10 +6,12 @@
 //! Not here: the page for people (`report`), what a stage leaves behind (`hoyer_learn::record`),
 //! measuring anything at all.
 
+mod lead;
 mod promise;
 mod seeds;
 mod size;
 
+pub use lead::Lead;
 pub use promise::{Promise, Quantity, Split};
 pub use seeds::{SeedRun, SeedSummary, Spread};
 pub use size::{Compressed, Dense, Ratios};

@@ -95,6 +95,32 @@ fn the_first_screen_says_what_came_out() {
 }
 
 #[test]
+fn the_first_screen_leads_with_what_was_promised() {
+    let mut evidence = synthetic::evidence();
+    let result = &mut evidence.result;
+    let order = |evidence: &Evidence, words: &[&str]| {
+        let text = visible(evidence).replace('\u{a0}', " ");
+        let screen = &text[..text.find("Before and after").unwrap()];
+        let places: Vec<_> = words.iter().map(|words| screen.rfind(words)).collect();
+        assert!(places.is_sorted() && places[0].is_some(), "{words:?} at {places:?}: {screen}");
+    };
+    result.promises.push(Promise::judge(Quantity::Macs, 200_000.0, 133_100.0));
+    result.compressed.macs = 133_100;
+    order(
+        &evidence,
+        &[
+            "lenet-300-100 on mnist: 2.00x fewer multiply-accumulates",
+            "Of 266,200 multiply-accumulates 133,100 are left.",
+            "fewer multiply-accumulates",
+            "fewer weights",
+            "smaller file",
+        ],
+    );
+    evidence.result.promises = vec![Promise::judge(Quantity::FileBytes, 50_000.0, 30_000.0)];
+    order(&evidence, &["smaller file", "fewer weights", "fewer parameters"]);
+}
+
+#[test]
 fn a_missed_promise_is_said_to_be_missed() {
     let mut evidence = synthetic::evidence();
     assert!(!body(&evidence).contains("Promise missed"));

@@ -2,7 +2,7 @@
 //!
 //! Not here: the page with everything (`hoyer::report`).
 
-use hoyer::result::{Promise, Quantity, RunResult, Spread};
+use hoyer::result::{Lead, Promise, Quantity, RunResult, Spread};
 
 use super::table::{percent, row, table, thousands, times};
 
@@ -29,6 +29,10 @@ pub(crate) fn summary(result: &RunResult) -> String {
         "{} on {}, {}, seed {}, {:.1} s\n\n",
         result.model, result.data, result.method, result.seed, result.seconds
     );
+    let lead = Lead::of(result);
+    let [before, after] = lead.sizes(result).map(thousands);
+    let ratio = times(lead.ratio(result));
+    text += &format!("{ratio} {}: {after} of {before} are left\n\n", lead.gain());
     text += &table(&rows);
     text += &over_seeds(result);
     for promise in &result.promises {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::evidence::Evidence;
 use super::names;
 use super::numbers;
-use crate::result::{Promise, Quantity, RunResult, Split};
+use crate::result::{Lead, Promise, Quantity, RunResult, Split};
 
 /// Title, sentence, promises and the four numbers.
 pub(super) fn section(evidence: &Evidence) -> Markup {
@@ -32,19 +32,22 @@ pub(super) fn title(result: &RunResult) -> String {
 }
 
 fn gain(result: &RunResult) -> String {
-    format!("{} fewer weights", numbers::ratio(result.ratios.weights))
+    let lead = Lead::of(result);
+    format!("{} {}", numbers::ratio(lead.ratio(result)), lead.gain())
 }
 
 fn sentence(result: &RunResult) -> String {
-    let (dense, compressed) = (&result.dense, &result.compressed);
+    let lead = Lead::of(result);
+    let [before, after] = lead.sizes(result);
     format!(
-        "Of {} weights {} are left. The test {} is {}, {} the dense network’s {}.",
-        numbers::count(dense.weights),
-        numbers::count(compressed.weights_nonzero),
+        "Of {} {} {} are left. The test {} is {}, {} the dense network’s {}.",
+        numbers::count(before),
+        lead.noun(),
+        numbers::count(after),
         result.metric,
         numbers::metric(&result.metric, result.test_metric),
         against(result),
-        numbers::metric(&result.metric, dense.metric),
+        numbers::metric(&result.metric, result.dense.metric),
     )
 }
 
@@ -124,15 +127,20 @@ fn big_numbers(result: &RunResult) -> Markup {
     let ratios = &result.ratios;
     let metric = numbers::metric(&result.metric, result.test_metric);
     let dense = numbers::metric(&result.metric, result.dense.metric);
-    let cells = [
-        (numbers::ratio(ratios.weights), "fewer weights".into()),
-        (numbers::ratio(ratios.params), "fewer parameters".into()),
-        (numbers::ratio(ratios.file_bytes), "smaller file".into()),
-        (metric, format!("test {}, dense {dense}", result.metric)),
+    let lead = Lead::of(result);
+    let mut cells = vec![
+        (lead.ratio(result), lead.gain()),
+        (ratios.weights, Lead::Weights.gain()),
+        (ratios.params, "fewer parameters"),
+        (ratios.file_bytes, Lead::FileBytes.gain()),
     ];
+    // It stands there once; where it is none of the others, parameters make room.
+    let again = cells[1..].iter().rposition(|(_, what)| *what == lead.gain());
+    cells.remove(1 + again.unwrap_or(1));
     html! {
         dl.big {
-            @for (number, what) in cells { div { dt { (what) } dd { (number) } } }
+            @for (ratio, what) in cells { div { dt { (what) } dd { (numbers::ratio(ratio)) } } }
+            div { dt { "test " (result.metric) ", dense " (dense) } dd { (metric) } }
         }
     }
 }

@@ -161,6 +161,8 @@ fn calculate(op: &str, a: &Extent, b: &Extent) -> Option<Extent> {
             "Sub" => a.checked_sub(b),
             "Mul" => a.checked_mul(b),
             "Equal" => Some(i64::from(a == b)),
+            // What `IntegerDiv` makes of it.
+            _ if b == 0 => Some(0),
             _ => a.checked_div(b),
         };
         return number.map(Extent::Number);
