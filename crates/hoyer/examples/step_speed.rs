@@ -1,4 +1,4 @@
-//! How fast hoyer trains a network on samples like MNIST's: whole steps, as the trainer takes them.
+//! How fast hoyer trains a network on images like MNIST's or CIFAR-10's: whole steps, as the trainer takes them.
 //!
 //! ```text
 //! step_speed MODEL BATCH [penalties=LIST] [seconds=S] [blocks=N] [threads=T] [load=FOLDER]
@@ -30,8 +30,10 @@ use std::time::{Duration, Instant};
 
 /// Losses to report: enough for another program to see that it does the same.
 const LOSSES: usize = 10;
-/// MNIST's.
-const SAMPLE: [usize; 3] = [1, 28, 28];
+/// MNIST's, for the LeNets.
+const GRAY: [usize; 3] = [1, 28, 28];
+/// CIFAR-10's, for all others.
+const COLOR: [usize; 3] = [3, 32, 32];
 const CLASSES: usize = 10;
 const LR: f64 = 1e-3;
 const LAMBDA: f64 = 2e-4;
@@ -108,7 +110,7 @@ struct Trainer {
     program: Program,
     optimizer: Optimizer,
     pool: Arc<Pool>,
-    /// Parameters that are trained, with the values that are their gradients; in the graph's order.
+    /// Gradients of the trained parameters, in the graph's order.
     gradients: Vec<ValueId>,
     loss: ValueId,
     input: ValueId,
@@ -119,16 +121,12 @@ struct Trainer {
 
 impl Trainer {
     fn new(run: &Settings, penalty: &str, pool: &Arc<Pool>) -> Self {
-        let mut graph = training(&model::build(&run.model, &SAMPLE, CLASSES, 1).unwrap()).unwrap();
+        let sample = if run.model.starts_with("lenet") { GRAY } else { COLOR };
+        let mut graph = training(&model::build(&run.model, &sample, CLASSES, 1).unwrap()).unwrap();
         let trained = trained(&graph);
-        assert_eq!(
-            trained.len(),
-            graph.params.len(),
-            "the network has nothing but trained parameters"
-        );
         let batch = match &run.load {
             Some(folder) => load(folder, &mut graph),
-            None => made_up(run.batch),
+            None => made_up(run.batch * sample.iter().product::<usize>(), run.batch),
         };
         let labels = graph.input("labels", Type::i64(Shape(vec![Dim::symbol("batch")])));
         let (logits, input) = (graph.outputs[0], graph.inputs[0]);
@@ -144,7 +142,7 @@ impl Trainer {
             penalty: penalty.filter(|_| param.role == Role::Weight),
         };
         let parameters: Vec<Parameter> =
-            graph.params[..trained.len()].iter().map(parameter).collect();
+            graph.params.iter().filter(|param| param.role.is_trained()).map(parameter).collect();
         let optimizer = Optimizer::new(Config::default().build().unwrap(), &parameters);
         let pool = Arc::clone(pool);
         Self { graph, program, optimizer, pool, gradients, loss, input, labels, batch, steps: 0 }
@@ -155,7 +153,8 @@ impl Trainer {
         self.program.input_mut(self.input).copy_from_slice(&self.batch.0);
         self.program.labels_mut(self.labels).copy_from_slice(&self.batch.1);
         self.program.run(&mut self.graph.params, self.steps);
-        let layers = self.graph.params.iter_mut().zip(&self.gradients);
+        let trained = self.graph.params.iter_mut().filter(|param| param.role.is_trained());
+        let layers = trained.zip(&self.gradients);
         let layers = layers.map(|(param, id)| Layer {
             weights: param.tensor.data_mut(),
             gradient: self.program.value(*id),
@@ -177,9 +176,9 @@ impl Trainer {
     }
 }
 
-fn made_up(batch: usize) -> (Vec<f32>, Vec<i64>) {
+fn made_up(pixels: usize, batch: usize) -> (Vec<f32>, Vec<i64>) {
     let mut numbers = Numbers(2);
-    let images = numbers.tensor(&[batch * SAMPLE.iter().product::<usize>()]);
+    let images = numbers.tensor(&[pixels]);
     let labels = (0..batch).map(|_| numbers.index(CLASSES) as i64).collect();
     (images.data().to_vec(), labels)
 }
@@ -191,7 +190,7 @@ fn load(folder: &Path, graph: &mut Graph) -> (Vec<f32>, Vec<i64>) {
         bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
     };
     let mut weights = floats("weights.f32").into_iter();
-    for param in &mut graph.params {
+    for param in graph.params.iter_mut().filter(|param| param.role.is_trained()) {
         param.tensor.data_mut().fill_with(|| weights.next().expect("a number for every weight"));
     }
     assert!(weights.next().is_none(), "as many numbers as weights");

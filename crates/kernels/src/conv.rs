@@ -5,14 +5,15 @@
 //! dw[o, t]    = Σ_n Σ_p dy[o, p] · x[t at p]
 //! dx[t at p] += Σ_o w[o, t] · dy[o, p]
 //! ```
-//! All three are one product of a packed small matrix with vectors of pixels read where they lie
-//! (`plane_product`), or with single pixels broadcast from where they lie (`weight_gradient`): nothing is
-//! copied for stride 1. Other strides and rows narrower than a vector go through a copy per sample (`copies`).
+//! Forward and input gradient are one product of a packed small matrix with vectors of pixels read where they lie
+//! (`plane_product`): every stride is stride 1 over the pixels that it brings together (`phases`), and every width a row of
+//! vectors (`sweep`). The weight gradient has two ways, for many channels and for few (`weight_gradient`).
 //! Samples are cut into pieces by the shape alone, so results do not depend on the number of threads.
 
-mod copies;
 mod forward;
 mod input_gradient;
+mod phases;
+mod sweep;
 mod weight_gradient;
 
 pub use forward::{Forward, Layer};

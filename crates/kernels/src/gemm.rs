@@ -232,11 +232,8 @@ impl Gemm {
 /// Where the vectors of an operand lie that [`copy_strip`] copied.
 fn strips(width: usize, k: usize) -> Places {
     let starts = (0..width).step_by(LANES);
-    Places {
-        from: starts.clone().map(|j| j / STRIP * STRIP * k + j % STRIP).collect(),
-        to: starts.collect(),
-        offsets: (0..k).map(|term| term * STRIP).collect(),
-    }
+    let from = starts.clone().map(|j| j / STRIP * STRIP * k + j % STRIP).collect();
+    Places::new(from, starts.collect(), (0..k).map(|term| term * STRIP).collect())
 }
 
 /// Copies the columns of a matrix from `first` on, row after row, filled up with zeros to a strip.

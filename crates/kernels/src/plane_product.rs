@@ -3,13 +3,16 @@
 //! ```text
 //! out[m][to_v .. to_v + 8] = bias[m] + Σ_k A[m][k] · input[from_v + offset_k ..][.. 8]
 //! ```
-//! Rows are taken in panels of six, so that six rows times two vectors fill the registers.
+//! Rows are taken in panels of six, so that six rows times two vectors fill the registers; fewer rows take more vectors.
 //! Invariant: [`Places::check`] held before the unsafe loops run, so every access lies inside its slice.
 
 use crate::lanes::{LANES, Lanes, Portable};
 
 /// Rows of a panel.
 pub(crate) const PANEL: usize = 6;
+
+/// Vectors that all panels see before the next ones are read: few enough to stay in the first cache.
+const BLOCK: usize = 12;
 
 /// Elements of a packed matrix.
 pub(crate) fn packed_len(rows: usize, terms: usize) -> usize {
@@ -36,27 +39,35 @@ pub(crate) fn pack(
 /// Where vectors of eight pixels are read and written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Places {
-    /// Where each vector starts in the input, before the term's offset.
-    pub(crate) from: Vec<usize>,
-    /// Where each vector starts in an output row.
-    pub(crate) to: Vec<usize>,
-    /// What each term adds to the input's place.
-    pub(crate) offsets: Vec<usize>,
+    from: Vec<usize>,
+    to: Vec<usize>,
+    offsets: Vec<usize>,
+    /// Elements that the input and the last output row must have.
+    reach_in: usize,
+    reach_out: usize,
 }
 
 impl Places {
+    /// Vectors that start at `from` in the input, each term adding its offset, and at `to` in an output row.
+    ///
+    /// # Panics
+    /// If the lists of starts are not equally long.
+    pub(crate) fn new(from: Vec<usize>, to: Vec<usize>, offsets: Vec<usize>) -> Self {
+        assert_eq!(from.len(), to.len(), "a vector is read and written");
+        let max = |list: &[usize]| list.iter().copied().max().unwrap_or(0);
+        let (reach_in, reach_out) = (max(&from) + max(&offsets) + LANES, max(&to) + LANES);
+        Self { from, to, offsets, reach_in, reach_out }
+    }
+
     /// A plane read from front to back; the last vector overlaps the one before. Needs `pixels >= 8`.
     pub(crate) fn flat(pixels: usize, plane: usize, terms: usize) -> Self {
         let starts: Vec<usize> = row_starts(pixels).collect();
-        Self { from: starts.clone(), to: starts, offsets: (0..terms).map(|k| k * plane).collect() }
+        Self::new(starts.clone(), starts, (0..terms).map(|k| k * plane).collect())
     }
 
     /// Whether every access lies inside `input` and `out`.
     fn check(&self, input: usize, out: usize, rows: usize, row_stride: usize) -> bool {
-        let max = |list: &[usize]| list.iter().copied().max().unwrap_or(0);
-        self.from.len() == self.to.len()
-            && max(&self.from) + max(&self.offsets) + LANES <= input
-            && (rows - 1) * row_stride + max(&self.to) + LANES <= out
+        self.reach_in <= input && (rows - 1) * row_stride + self.reach_out <= out
     }
 }
 
@@ -152,21 +163,20 @@ unsafe fn with_avx2(product: &Product<'_>, places: &Places, input: &[f32], out: 
 #[inline(always)]
 unsafe fn run<L: Lanes>(product: &Product<'_>, places: &Places, input: &[f32], out: &mut [f32]) {
     let vectors = places.from.len();
-    for row in (0..product.rows).step_by(PANEL) {
-        let tile = Tile {
-            panel: &product.small.data[row / PANEL * product.small.panel..],
-            row,
-            product,
-            places,
-            input,
-        };
-        for v in (0..vectors).step_by(2) {
-            // SAFETY: `v`, `v + 1` name vectors of the places, which the caller checked.
+    for first in (0..vectors).step_by(BLOCK) {
+        for row in (0..product.rows).step_by(PANEL) {
+            let panel = &product.small.data[row / PANEL * product.small.panel..];
+            let tile = Tile { panel, row, product, places, input };
+            let block = first..vectors.min(first + BLOCK);
+            // SAFETY: the caller's promise is passed on.
             unsafe {
-                if v + 1 < vectors {
-                    tile.rows::<L, 2>(v, out);
-                } else {
-                    tile.rows::<L, 1>(v, out);
+                match product.rows - row {
+                    1 => tile.rows::<L, 1>([8, 4], block, out),
+                    2 => tile.rows::<L, 2>([4, 2], block, out),
+                    3 => tile.rows::<L, 3>([4, 2], block, out),
+                    4 => tile.rows::<L, 4>([2, 2], block, out),
+                    5 => tile.rows::<L, 5>([2, 2], block, out),
+                    _ => tile.rows::<L, PANEL>([2, 2], block, out),
                 }
             }
         }
@@ -182,20 +192,31 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
+    /// A block of vectors, by as many at a time as the first of `widths` while there are so many, then the second, then one.
+    ///
     /// # Safety
-    /// As [`run`].
+    /// As [`run`]; the block must lie inside the places.
     #[inline(always)]
-    unsafe fn rows<L: Lanes, const V: usize>(&self, v: usize, out: &mut [f32]) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe {
-            match (self.product.rows - self.row).min(PANEL) {
-                1 => self.compute::<L, 1, V>(v, out),
-                2 => self.compute::<L, 2, V>(v, out),
-                3 => self.compute::<L, 3, V>(v, out),
-                4 => self.compute::<L, 4, V>(v, out),
-                5 => self.compute::<L, 5, V>(v, out),
-                _ => self.compute::<L, PANEL, V>(v, out),
+    unsafe fn rows<L: Lanes, const R: usize>(
+        &self,
+        widths: [usize; 2],
+        block: std::ops::Range<usize>,
+        out: &mut [f32],
+    ) {
+        let mut v = block.start;
+        while v < block.end {
+            let left = block.end - v;
+            let width = widths.into_iter().find(|width| *width <= left).unwrap_or(1);
+            // SAFETY: `v + width` does not pass the block's end; else the caller's promise is passed on.
+            unsafe {
+                match width {
+                    8 => self.compute::<L, R, 8>(v, out),
+                    4 => self.compute::<L, R, 4>(v, out),
+                    2 => self.compute::<L, R, 2>(v, out),
+                    _ => self.compute::<L, R, 1>(v, out),
+                }
             }
+            v += width;
         }
     }
 

@@ -1,21 +1,19 @@
 //! `y = act(w ∗ x + b)`, sample by sample.
 
-use super::copies::{column_len, im2col, pad};
+use super::phases::Phases;
+use super::sweep::Sweep;
 use super::{Geometry, Pool};
 use crate::gemm::Activation;
-use crate::lanes::LANES;
-use crate::plane_product::{
-    Finish, Places, Product, Small, pack, packed_len, plane_product, row_starts,
-};
+use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
 use crate::pool::Chunks;
 
 /// A convolution, ready to run.
 #[derive(Debug, Clone)]
 pub struct Forward {
     g: Geometry,
+    phases: Phases,
+    sweep: Sweep,
     places: Places,
-    /// Whether pixels are read where they lie in the (padded) planes; if not, from a copy of columns.
-    direct: bool,
 }
 
 impl Forward {
@@ -25,28 +23,24 @@ impl Forward {
     /// If the geometry is no convolution.
     pub fn new(g: Geometry) -> Self {
         g.check();
-        let direct = g.stride == [1, 1] && g.output[1] >= LANES;
-        let places = if direct {
-            in_place(&g)
-        } else {
-            Places::flat(column_len(&g), column_len(&g), g.taps())
-        };
-        Self { g, places, direct }
+        let sweep = Sweep::new(g.output, Phases::pitch(&g));
+        let phases = Phases::new(g, sweep.overhang);
+        let places = Places::new(sweep.from.clone(), sweep.to.clone(), phases.offsets());
+        Self { g, phases, sweep, places }
     }
 
     fn packed_len(&self) -> usize {
         self.g.groups * packed_len(self.g.group_out(), self.g.taps())
     }
 
-    fn scratch_per_worker(&self) -> usize {
-        let padded = if self.g.is_padded() { self.g.sample_padded() } else { 0 };
-        let columns = (self.g.taps() + self.g.group_out()) * column_len(&self.g);
-        padded + if self.direct { 0 } else { columns }
+    /// Elements of the planes that a group's product writes, if they are more than wanted.
+    fn wide(&self) -> usize {
+        if self.sweep.is_exact() { 0 } else { self.g.group_out() * self.sweep.plane }
     }
 
     /// How much scratch memory [`Self::run`] needs with this many threads, in elements.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        self.packed_len() + threads * self.scratch_per_worker()
+        self.packed_len() + threads * (self.phases.copy_len() + self.wide())
     }
 
     /// Runs the convolution.
@@ -93,38 +87,31 @@ impl Forward {
         (y, scratch): (&mut [f32], &mut [f32]),
     ) {
         let g = &self.g;
-        let (padded, scratch) =
-            scratch.split_at_mut(if g.is_padded() { g.sample_padded() } else { 0 });
-        if g.is_padded() {
-            pad(g, x, padded);
+        let (copy, scratch) = scratch.split_at_mut(self.phases.copy_len());
+        if self.phases.are_copied() {
+            self.phases.fill(x, copy);
         }
-        let x = if g.is_padded() { &*padded } else { x };
-        let (planes, outputs) = (x.len() / g.groups, g.group_out() * g.pixels());
+        let x = if self.phases.are_copied() { &*copy } else { x };
+        let planes = g.group_in() * self.phases.plane();
         let one = packed_len(g.group_out(), g.taps());
-        for group in 0..g.groups {
+        for (group, y) in y.chunks_exact_mut(g.group_out() * g.pixels()).enumerate() {
             let channels = group * g.group_out()..(group + 1) * g.group_out();
             let finish = Finish { bias: layer.bias.map(|b| &b[channels]), floor: layer.floor() };
-            let packed = &packed[group * one..][..one];
-            let small = Small::packed(packed, g.taps());
-            let product = Product { small, rows: g.group_out(), row_stride: g.pixels(), finish };
-            let x = &x[group * planes..][..planes];
-            self.group(&product, x, &mut y[group * outputs..][..outputs], scratch);
-        }
-    }
-
-    fn group(&self, product: &Product<'_>, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
-        if self.direct {
-            plane_product(product, &self.places, x, y);
-            return;
-        }
-        let g = &self.g;
-        let len = column_len(g);
-        let (columns, scratch) = scratch.split_at_mut(g.taps() * len);
-        im2col(g, x, columns);
-        let out = &mut scratch[..g.group_out() * len];
-        plane_product(&Product { row_stride: len, ..*product }, &self.places, columns, out);
-        for (y, out) in y.chunks_exact_mut(g.pixels()).zip(out.chunks_exact(len)) {
-            y.copy_from_slice(&out[..g.pixels()]);
+            let small = Small::packed(&packed[group * one..][..one], g.taps());
+            let (rows, row_stride) = (g.group_out(), self.sweep.plane);
+            let product = Product { small, rows, row_stride, finish };
+            let x = &x[group * planes..];
+            if self.sweep.is_exact() {
+                plane_product(&product, &self.places, x, y);
+                continue;
+            }
+            let wide = &mut scratch[..self.wide()];
+            plane_product(&product, &self.places, x, wide);
+            let planes = y.chunks_exact_mut(g.pixels()).zip(wide.chunks_exact(self.sweep.plane));
+            for (y, wide) in planes {
+                let rows = y.chunks_exact_mut(g.output[1]).zip(self.sweep.rows(wide));
+                rows.for_each(|(y, row)| y.copy_from_slice(row));
+            }
         }
     }
 }
@@ -142,23 +129,6 @@ pub struct Layer<'a> {
 
 impl Layer<'_> {
     fn floor(&self) -> f32 {
-        match self.activation {
-            Activation::None => f32::NEG_INFINITY,
-            Activation::Relu => 0.0,
-        }
+        self.activation.floor()
     }
-}
-
-/// Vectors along the output rows, read from the planes of one group.
-fn in_place(g: &Geometry) -> Places {
-    let (width, pw) = (g.output[1], g.padded()[1]);
-    let mut places =
-        Places { offsets: (0..g.taps()).map(|t| g.tap_offset(t)).collect(), ..Places::default() };
-    for oy in 0..g.output[0] {
-        for ox in row_starts(width) {
-            places.from.push(oy * pw + ox);
-            places.to.push(oy * width + ox);
-        }
-    }
-    places
 }

@@ -1,31 +1,40 @@
-//! `dw = Σ dy · x`: single pixels broadcast from where they lie, times rows of output channels.
+//! `dw = Σ dy · x`, by whichever of two ways the shape makes cheaper.
 //!
-//! ```text
-//! dwᵀ[t][o] += x[t at p] · dyᵀ[p][o]        for every sample and pixel p
-//! ```
+//! - `outer`: single pixels of `x` times rows of output channels of a transposed `dy`
+//! - `dots`: vectors of pixels of `dy` times those of `x`, each product of two planes summed up at its end
+//!
 //! Samples are cut into a fixed number of shares, each summed on its own and added up in order, so the result
 //! does not depend on the number of threads.
 
-use super::copies::pad;
+mod dots;
+mod outer;
+
+use super::phases::Phases;
+use super::sweep::Sweep;
 use super::{Geometry, Pool};
-use crate::lanes::{LANES, Lanes, Portable};
+use crate::isa::vectorize;
+use crate::lanes::LANES;
 use crate::pool::Chunks;
 
 /// Shares of the batch; also the most threads that can help.
 const SHARES: usize = 8;
-/// Taps that are summed at a time.
-const ROWS: usize = 6;
+/// Elements that one task adds up.
+const CHUNK: usize = 4096;
 
 /// The gradient of a convolution by its weights, ready to run.
 #[derive(Debug, Clone)]
 pub struct WeightGradient {
     g: Geometry,
-    /// Where each tap looks, relative to a window's corner.
-    taps: Vec<usize>,
-    /// Output channels of a group, rounded up to whole vectors.
-    columns: usize,
+    phases: Phases,
+    way: Way,
     /// Samples of a share.
     share: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    Dots(dots::Dots),
+    Outer(outer::Outer),
 }
 
 impl WeightGradient {
@@ -35,23 +44,36 @@ impl WeightGradient {
     /// If the geometry is no convolution.
     pub fn new(g: Geometry) -> Self {
         g.check();
-        let taps = (0..g.taps()).map(|t| g.tap_offset(t)).collect();
-        let columns = g.group_out().next_multiple_of(LANES);
-        Self { g, taps, columns, share: g.batch.div_ceil(SHARES).max(1) }
+        let (phases, way);
+        if suits_dots(&g) {
+            let sweep = Sweep::disjoint(g.output, Phases::pitch(&g));
+            phases = Phases::new(g, sweep.overhang);
+            way = Way::Dots(dots::Dots::new(&g, sweep, phases.offsets()));
+        } else {
+            phases = Phases::new(g, 0);
+            way = Way::Outer(outer::Outer::new(&g, phases.offsets()));
+        }
+        Self { g, phases, way, share: g.batch.div_ceil(SHARES).max(1) }
     }
 
     fn shares(&self) -> usize {
         self.g.batch.div_ceil(self.share)
     }
 
-    /// Elements of one share's sums: `[groups][taps][columns]`.
+    /// Elements of one share's sums.
     fn sums_len(&self) -> usize {
-        self.g.groups * self.g.taps() * self.columns
+        match &self.way {
+            Way::Dots(_) => self.g.channels_out * self.g.taps(),
+            Way::Outer(outer) => self.g.groups * outer.sums_len(),
+        }
     }
 
     fn scratch_per_worker(&self) -> usize {
-        let padded = if self.g.is_padded() { self.g.sample_padded() } else { 0 };
-        padded + self.g.pixels() * self.columns
+        let way = match &self.way {
+            Way::Dots(dots) => dots.copy_len(),
+            Way::Outer(outer) => outer.copy_len(),
+        };
+        self.phases.copy_len() + way
     }
 
     /// How much scratch memory [`Self::run`] needs with this many threads, in elements.
@@ -86,145 +108,43 @@ impl WeightGradient {
         self.gather(pool, sums, dw);
     }
 
-    /// Adds the shares up in order and transposes the sum into the weights' layout.
+    /// Adds the shares up in order, into the weights' layout.
     fn gather(&self, pool: &Pool, sums: &mut [f32], dw: &mut [f32]) {
         let (first, others) = sums.split_at_mut(self.sums_len());
-        let chunk = 4096;
-        pool.for_each(first.len().div_ceil(chunk), Chunks::new(first, chunk), |i, total| {
+        pool.for_each(first.len().div_ceil(CHUNK), Chunks::new(first, CHUNK), |i, total| {
             for share in others.chunks_exact(self.sums_len()) {
-                let share = &share[i * chunk..][..total.len()];
-                crate::isa::vectorize(|| total.iter_mut().zip(share).for_each(|(t, s)| *t += s));
+                let share = &share[i * CHUNK..][..total.len()];
+                vectorize(|| total.iter_mut().zip(share).for_each(|(t, s)| *t += s));
             }
         });
-        let (taps, outs) = (self.g.taps(), self.g.group_out());
-        pool.for_each(self.g.channels_out, Chunks::new(dw, taps), |o, row| {
-            let (group, o) = (o / outs, o % outs);
-            let column = first[group * taps * self.columns + o..].iter().step_by(self.columns);
-            row.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
-        });
+        match &self.way {
+            Way::Dots(_) => dw.copy_from_slice(first),
+            Way::Outer(outer) => outer.gather(pool, &self.g, first, dw),
+        }
     }
 
     fn sample(&self, dy: &[f32], x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
         let g = &self.g;
-        let (padded, transposed) =
-            scratch.split_at_mut(if g.is_padded() { g.sample_padded() } else { 0 });
-        if g.is_padded() {
-            pad(g, x, padded);
+        let (copy, scratch) = scratch.split_at_mut(self.phases.copy_len());
+        if self.phases.are_copied() {
+            self.phases.fill(x, copy);
         }
-        let x = if g.is_padded() { &*padded } else { x };
-        let (planes, outputs) = (x.len() / g.groups, g.group_out() * g.pixels());
-        for (group, sums) in sums.chunks_exact_mut(g.taps() * self.columns).enumerate() {
-            let dy = &dy[group * outputs..][..outputs];
-            self.transpose(dy, transposed);
-            self.accumulate(&x[group * planes..][..planes], transposed, sums);
-        }
-    }
-
-    /// `[channels][pixels]` to `[pixels][columns]`, missing channels zero.
-    fn transpose(&self, dy: &[f32], transposed: &mut [f32]) {
-        let pixels = self.g.pixels();
-        for (p, row) in transposed.chunks_exact_mut(self.columns).enumerate() {
-            for (o, to) in row[..self.g.group_out()].iter_mut().enumerate() {
-                *to = dy[o * pixels + p];
-            }
-            row[self.g.group_out()..].fill(0.0);
-        }
-    }
-
-    fn accumulate(&self, x: &[f32], dy: &[f32], sums: &mut [f32]) {
-        let g = &self.g;
-        let corner =
-            (g.output[0] - 1) * g.stride[0] * g.padded()[1] + (g.output[1] - 1) * g.stride[1];
-        let reach = corner + self.taps.iter().max().expect("a kernel has taps");
-        assert!(reach < x.len(), "every tap lies inside its plane");
-        assert!(
-            dy.len() >= g.pixels() * self.columns && sums.len() == self.taps.len() * self.columns
-        );
-        #[cfg(target_arch = "x86_64")]
-        if crate::isa::has_avx2() {
-            // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
-            unsafe { self.with_avx2(x, dy, sums) };
-            return;
-        }
-        // SAFETY: the accesses were checked above.
-        unsafe { self.run_lanes::<Portable>(x, dy, sums) };
-    }
-
-    /// # Safety
-    /// The machine must have AVX2 and FMA; otherwise as [`Self::run_lanes`].
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn with_avx2(&self, x: &[f32], dy: &[f32], sums: &mut [f32]) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { self.run_lanes::<crate::lanes::Avx2>(x, dy, sums) };
-    }
-
-    /// # Safety
-    /// All accesses must lie inside the slices, and the machine must have the lanes.
-    #[inline(always)]
-    unsafe fn run_lanes<L: Lanes>(&self, x: &[f32], dy: &[f32], sums: &mut [f32]) {
-        let vectors = self.columns / LANES;
-        for (i, taps) in self.taps.chunks(ROWS).enumerate() {
-            // A missing tap repeats the last one and is not stored.
-            let from: [usize; ROWS] = std::array::from_fn(|r| taps[r.min(taps.len() - 1)]);
-            let sums = &mut sums[i * ROWS * self.columns..][..taps.len() * self.columns];
-            for v in (0..vectors).step_by(2) {
-                // SAFETY: the caller's promise is passed on.
-                unsafe {
-                    if v + 1 < vectors {
-                        self.tile::<L, 2>(x, &from, &dy[v * LANES..], &mut sums[v * LANES..]);
-                    } else {
-                        self.tile::<L, 1>(x, &from, &dy[v * LANES..], &mut sums[v * LANES..]);
-                    }
-                }
+        let x = if self.phases.are_copied() { &*copy } else { x };
+        let planes = g.group_in() * self.phases.plane();
+        let one = sums.len() / g.groups;
+        for (group, sums) in sums.chunks_exact_mut(one).enumerate() {
+            let dy = &dy[group * g.group_out() * g.pixels()..][..g.group_out() * g.pixels()];
+            let x = &x[group * planes..];
+            match &self.way {
+                Way::Dots(dots) => dots.accumulate(dy, x, sums, scratch),
+                Way::Outer(outer) => outer.accumulate(dy, x, sums, scratch),
             }
         }
     }
+}
 
-    /// # Safety
-    /// As [`Self::run_lanes`].
-    #[inline(always)]
-    unsafe fn tile<L: Lanes, const V: usize>(
-        &self,
-        x: &[f32],
-        taps: &[usize; ROWS],
-        dy: &[f32],
-        sums: &mut [f32],
-    ) {
-        let g = &self.g;
-        let (down, right) = (g.stride[0] * g.padded()[1], g.stride[1]);
-        let mut acc = [[L::splat(0.0); V]; ROWS];
-        let mut d = dy.as_ptr();
-        // SAFETY: `accumulate` checked that every tap of every pixel lies in `x` and every pixel has a row in `dy`.
-        unsafe {
-            for oy in 0..g.output[0] {
-                let row: [*const f32; ROWS] =
-                    std::array::from_fn(|r| x.as_ptr().add(taps[r] + oy * down));
-                for ox in 0..g.output[1] {
-                    let dy: [L; V] = std::array::from_fn(|i| L::load(d.add(i * LANES)));
-                    for (acc, row) in acc.iter_mut().zip(row) {
-                        let x = L::splat(*row.add(ox * right));
-                        for (acc, dy) in acc.iter_mut().zip(dy) {
-                            *acc = acc.add_product(x, dy);
-                        }
-                    }
-                    // Stops one row short of the end, so that the pointer stays inside the slice.
-                    d = d.wrapping_add(self.columns);
-                }
-            }
-        }
-        let one = L::splat(1.0);
-        // Constant indices only: an array indexed by a variable would live in memory, not in registers.
-        for (r, acc) in acc.iter().enumerate() {
-            for (i, acc) in acc.iter().enumerate() {
-                let start = r * self.columns + i * LANES;
-                if let Some(sums) = sums.get_mut(start..start + LANES) {
-                    // SAFETY: `sums` has LANES elements.
-                    unsafe {
-                        L::load(sums.as_ptr()).add_product(*acc, one).store(sums.as_mut_ptr())
-                    };
-                }
-            }
-        }
-    }
+/// Whether planes are multiplied as wholes: where few output channels would leave lanes empty, or where there are so many more
+/// pixels than taps that transposing `dy` costs more than adding up lanes.
+fn suits_dots(g: &Geometry) -> bool {
+    g.group_out() < LANES || (g.kernel == [1, 1] && g.pixels() >= 256)
 }

@@ -1,0 +1,116 @@
+//! `dx = wᵀ ∗ dy`: a product into columns of taps, then added back to the pixels they looked at.
+
+use crate::conv::Geometry;
+use crate::lanes::LANES;
+use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
+
+/// The gradient, ready to run.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    g: Geometry,
+    /// Elements of a plane of `dy` as the product reads it: copied to a whole vector if it is smaller.
+    plane: usize,
+    places: Places,
+}
+
+impl Columns {
+    pub(super) fn new(g: Geometry) -> Self {
+        let pixels = g.pixels();
+        let plane = if pixels >= LANES { pixels } else { pixels.next_multiple_of(LANES) };
+        Self { g, plane, places: Places::flat(plane, plane, g.group_out()) }
+    }
+
+    /// Scratch memory of a thread, in elements.
+    pub(super) fn scratch_len(&self) -> usize {
+        let padded = if self.g.is_padded() { self.g.sample_padded() } else { 0 };
+        padded + (self.g.taps() + self.g.group_out()) * self.plane
+    }
+
+    /// Elements of the packed weights.
+    pub(super) fn packed_len(&self) -> usize {
+        self.g.groups * packed_len(self.g.taps(), self.g.group_out())
+    }
+
+    /// Products of vectors for a pair of channels.
+    pub(super) fn work(&self) -> usize {
+        self.plane.div_ceil(LANES) * self.g.kernel[0] * self.g.kernel[1]
+    }
+
+    /// For every group: rows are taps, terms are channels out.
+    pub(super) fn pack(&self, w: &[f32], packed: &mut [f32]) {
+        let g = &self.g;
+        let one = packed_len(g.taps(), g.group_out());
+        for (w, packed) in
+            w.chunks_exact(g.group_out() * g.taps()).zip(packed.chunks_exact_mut(one))
+        {
+            pack(packed, g.taps(), g.group_out(), |t, o| w[o * g.taps() + t]);
+        }
+    }
+
+    /// The gradient of one sample.
+    pub(super) fn sample(&self, dy: &[f32], packed: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+        let g = &self.g;
+        let (padded, scratch) =
+            scratch.split_at_mut(if g.is_padded() { g.sample_padded() } else { 0 });
+        let planes = if g.is_padded() { &mut *padded } else { &mut *dx };
+        planes.fill(0.0);
+        let one = packed_len(g.taps(), g.group_out());
+        let (inputs, outputs) = (planes.len() / g.groups, g.group_out() * g.pixels());
+        for group in 0..g.groups {
+            let dy = &dy[group * outputs..][..outputs];
+            let to = &mut planes[group * inputs..][..inputs];
+            self.group(dy, &packed[group * one..][..one], to, scratch);
+        }
+        if g.is_padded() {
+            unpad(g, padded, dx);
+        }
+    }
+
+    fn group(&self, dy: &[f32], packed: &[f32], planes: &mut [f32], scratch: &mut [f32]) {
+        let g = &self.g;
+        let plane = self.plane;
+        let (columns, copy) = scratch.split_at_mut(g.taps() * plane);
+        let dy = if plane == g.pixels() {
+            dy
+        } else {
+            for (to, from) in copy.chunks_exact_mut(plane).zip(dy.chunks_exact(g.pixels())) {
+                to[..g.pixels()].copy_from_slice(from);
+                to[g.pixels()..].fill(0.0);
+            }
+            copy
+        };
+        let finish = Finish { bias: None, floor: f32::NEG_INFINITY };
+        let small = Small::packed(packed, g.group_out());
+        let product = Product { small, rows: g.taps(), row_stride: plane, finish };
+        plane_product(&product, &self.places, dy, columns);
+        crate::isa::vectorize(|| col2im(g, columns, plane, planes));
+    }
+}
+
+/// Copies the inner part of padded planes back into a sample.
+fn unpad(g: &Geometry, padded: &[f32], sample: &mut [f32]) {
+    let ([h, w], [ph, pw]) = (g.input, g.padded());
+    for (to, from) in sample.chunks_exact_mut(h * w).zip(padded.chunks_exact(ph * pw)) {
+        let rows = from.chunks_exact(pw).skip(g.pad_begin[0]);
+        for (to, from) in to.chunks_exact_mut(w).zip(rows) {
+            to.copy_from_slice(&from[g.pad_begin[1]..][..w]);
+        }
+    }
+}
+
+/// Adds columns back to where their taps looked, over rows of `column_len`.
+#[inline(always)]
+fn col2im(g: &Geometry, columns: &[f32], column_len: usize, planes: &mut [f32]) {
+    let (width, pw) = (g.output[1], g.padded()[1]);
+    for (t, column) in columns.chunks_exact(column_len).enumerate() {
+        let to = &mut planes[g.tap_offset(t)..];
+        for (oy, row) in column[..g.pixels()].chunks_exact(width).enumerate() {
+            let start = oy * g.stride[0] * pw;
+            if g.stride[1] == 1 {
+                to[start..start + width].iter_mut().zip(row).for_each(|(to, from)| *to += from);
+                continue;
+            }
+            row.iter().enumerate().for_each(|(ox, from)| to[start + ox * g.stride[1]] += from);
+        }
+    }
+}
