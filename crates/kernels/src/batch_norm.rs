@@ -6,15 +6,19 @@
 //! training   dx = slope · (dy − dshift / count − (x − mean) · inv_std · dscale / count)
 //! inference  dx = slope · dy                              slope = scale · inv_std
 //! ```
-//! A task owns the channels it works on in all samples: it sums them, then writes them while they are in the
-//! cache. Sums are kept in f64. The definition and its source are in the graph crate, at the op.
+//! A task owns the channels it works on in all samples: it sums them in one pass, then writes them in a second, while they are
+//! in the cache. A ReLU behind the normalization, and its gradient in front of the normalization's, are part of these passes.
+//! Sums are kept in f64. The definition and its source are in the graph crate, at the op.
 
+use crate::gemm::Activation;
 use crate::isa::vectorize;
 use crate::pool::{Chunks, ColumnPart, Columns, Pool};
-use crate::sums::{sum, sum_and_product};
+use crate::sums::{sum, sums};
 
-/// Channels of a task if a sample has one element of each; else a task has one channel.
+/// The most channels of a task.
 const GROUP: usize = 32;
+/// Elements of a sample that a task should at least have: what memory gives in one piece.
+const PIECE: usize = 512;
 
 /// The sizes of `[batch, channels, space]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,8 @@ pub struct Backward<'a> {
     pub inv_std: &'a [f32],
     /// What the statistics were.
     pub source: Source,
+    /// What a ReLU gave behind the normalization; empty if there is none. `dy` is the gradient by that then.
+    pub gate: &'a [f32],
 }
 
 /// Where the statistics of a normalization came from.
@@ -90,6 +96,8 @@ struct Group {
     first: usize,
     channels: usize,
     batch: usize,
+    /// Elements of a channel in a sample.
+    space: usize,
     /// Elements of a sample, and of those the group's.
     stride: usize,
     width: usize,
@@ -103,7 +111,7 @@ impl Sizes {
     }
 
     fn group(&self) -> usize {
-        if self.space == 1 { GROUP } else { 1 }
+        PIECE.div_ceil(self.space.max(1)).clamp(1, GROUP)
     }
 
     fn tasks(&self) -> usize {
@@ -118,7 +126,8 @@ impl Sizes {
         let first = task * self.group();
         let channels = self.group().min(self.channels - first);
         let (stride, width) = (self.channels * self.space, channels * self.space);
-        Group { first, channels, batch: self.batch, stride, width, start: first * self.space }
+        let (batch, space, start) = (self.batch, self.space, first * self.space);
+        Group { first, channels, batch, space, stride, width, start }
     }
 }
 
@@ -138,39 +147,42 @@ impl Group {
         (self.batch * self.width / self.channels) as f64
     }
 
-    /// Mean and variance of every channel.
+    /// Mean and variance of every channel, from sums of the distances from a center near the mean.
     #[inline(always)]
     fn statistics(&self, x: &[f32]) -> [[f64; GROUP]; 2] {
-        let (mut mean, mut var) = ([0.0; GROUP], [0.0; GROUP]);
-        let count = self.count();
-        for sample in 0..self.batch {
-            let row = self.row(x, sample);
-            match self.channels {
-                1 => mean[0] += sum(row, |x| x),
-                _ => mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x)),
+        let (mut center, mut total, mut squares) = ([0.0; GROUP], [0.0; GROUP], [0.0; GROUP]);
+        if self.batch > 0 {
+            for (center, x) in center.iter_mut().zip(self.row(x, 0).chunks_exact(self.space)) {
+                *center = (sum(x, |x| x) / self.space as f64) as f32;
             }
         }
-        mean.iter_mut().for_each(|sum| *sum /= count);
-        let center = mean.map(|mean| mean as f32);
         for sample in 0..self.batch {
             let row = self.row(x, sample);
-            let square = |x: f32, center: f32| (x - center) * (x - center);
-            if self.channels == 1 {
-                var[0] += sum(row, |x| square(x, center[0]));
+            if self.space == 1 {
+                for (i, x) in row.iter().enumerate() {
+                    let distance = f64::from(*x - center[i]);
+                    total[i] += distance;
+                    squares[i] += distance * distance;
+                }
                 continue;
             }
-            let channels = var.iter_mut().zip(row).zip(&center);
-            channels.for_each(|((sum, x), center)| *sum += f64::from(square(*x, *center)));
+            for (i, x) in row.chunks_exact(self.space).enumerate() {
+                let [sum, square] = sums([x], |[x]| [x - center[i], (x - center[i]).powi(2)]);
+                total[i] += sum;
+                squares[i] += square;
+            }
         }
+        let (mut mean, mut var, count) = ([0.0; GROUP], [0.0; GROUP], self.count());
         for i in 0..GROUP {
-            // The center was rounded to f32.
-            var[i] = (var[i] / count - (mean[i] - f64::from(center[i])).powi(2)).max(0.0);
+            let distance = total[i] / count;
+            mean[i] = f64::from(center[i]) + distance;
+            var[i] = (squares[i] / count - distance * distance).max(0.0);
         }
         [mean, var]
     }
 }
 
-/// The training form: normalizes `x` by its own statistics, which it also gives.
+/// The training form: normalizes `x` by its own statistics, which it also gives; then the activation.
 ///
 /// # Panics
 /// If a slice does not fill its shape.
@@ -178,7 +190,7 @@ pub fn train(
     pool: &Pool,
     (sizes, epsilon): (&Sizes, f32),
     (x, affine): (&[f32], &Affine<'_>),
-    y: &mut [f32],
+    (y, activation): (&mut [f32], Activation),
     statistics: &mut Statistics<'_>,
 ) {
     assert!(x.len() == sizes.len() && y.len() == x.len(), "input and output fill their shape");
@@ -190,23 +202,21 @@ pub fn train(
     pool.for_each(sizes.tasks(), parts, |task, (mut y, (mean, var, inv_std))| {
         let group = sizes.task(task);
         let (scale, shift) = (group.of(affine.scale), group.of(affine.shift));
-        vectorize(|| {
-            let [exact_mean, exact_var] = group.statistics(x);
-            let mut line = Line::default();
-            for i in 0..group.channels {
-                let inverse = 1.0 / (exact_var[i] + f64::from(epsilon)).sqrt();
-                (mean[i], var[i], inv_std[i]) =
-                    (exact_mean[i] as f32, exact_var[i] as f32, inverse as f32);
-                line.center[i] = mean[i];
-                line.slope[i] = (f64::from(scale[i]) * inverse) as f32;
-                line.shift[i] = shift[i];
-            }
-            line.write(&group, x, &mut y);
-        });
+        let [exact_mean, exact_var] = group.statistics(x);
+        let mut line = Line::default();
+        for i in 0..group.channels {
+            let inverse = 1.0 / (exact_var[i] + f64::from(epsilon)).sqrt();
+            (mean[i], var[i], inv_std[i]) =
+                (exact_mean[i] as f32, exact_var[i] as f32, inverse as f32);
+            line.center[i] = mean[i];
+            line.slope[i] = (f64::from(scale[i]) * inverse) as f32;
+            line.shift[i] = shift[i];
+        }
+        line.write(&group, x, &mut y, activation.floor());
     });
 }
 
-/// The inference form: normalizes `x`, or `y` itself if `x` is empty, by stored statistics.
+/// The inference form: normalizes `x`, or `y` itself if `x` is empty, by stored statistics; then the activation.
 ///
 /// # Panics
 /// If a slice does not fill its shape.
@@ -215,7 +225,7 @@ pub fn infer(
     (sizes, epsilon): (&Sizes, f32),
     (x, affine): (&[f32], &Affine<'_>),
     (mean, var): (&[f32], &[f32]),
-    y: &mut [f32],
+    (y, activation): (&mut [f32], Activation),
 ) {
     assert_eq!(y.len(), sizes.len(), "the output fills its shape");
     pool.for_each(sizes.tasks(), sizes.columns(y), |task, mut y| {
@@ -228,7 +238,7 @@ pub fn infer(
             line.slope[i] = (f64::from(scale[i]) / deviation) as f32;
             line.shift[i] = shift[i];
         }
-        vectorize(|| line.write(&group, x, &mut y));
+        line.write(&group, x, &mut y, activation.floor());
     });
 }
 
@@ -241,21 +251,29 @@ struct Line {
 }
 
 impl Line {
+    /// `max(slope · (x − center) + shift, floor)`.
     #[inline(always)]
-    fn write(&self, group: &Group, x: &[f32], y: &mut ColumnPart<'_, f32>) {
+    fn write(&self, group: &Group, x: &[f32], y: &mut ColumnPart<'_, f32>, floor: f32) {
         for sample in 0..group.batch {
             let y = y.row_mut(sample);
-            if !x.is_empty() {
-                y.copy_from_slice(group.row(x, sample));
-            }
-            if group.channels == 1 {
-                let (center, slope, shift) = (self.center[0], self.slope[0], self.shift[0]);
-                y.iter_mut().for_each(|y| *y = (*y - center) * slope + shift);
+            if group.space == 1 {
+                if !x.is_empty() {
+                    y.copy_from_slice(group.row(x, sample));
+                }
+                for (i, y) in y.iter_mut().enumerate() {
+                    *y = ((*y - self.center[i]) * self.slope[i] + self.shift[i]).max(floor);
+                }
                 continue;
             }
-            let numbers = self.center.iter().zip(&self.slope).zip(&self.shift);
-            for (y, ((center, slope), shift)) in y.iter_mut().zip(numbers) {
-                *y = (*y - center) * slope + shift;
+            for (i, y) in y.chunks_exact_mut(group.space).enumerate() {
+                let (center, slope, shift) = (self.center[i], self.slope[i], self.shift[i]);
+                let line = |x: f32| ((x - center) * slope + shift).max(floor);
+                if x.is_empty() {
+                    vectorize(|| y.iter_mut().for_each(|y| *y = line(*y)));
+                } else {
+                    let x = &group.row(x, sample)[i * group.space..][..group.space];
+                    vectorize(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = line(*x)));
+                }
             }
         }
     }
@@ -272,15 +290,13 @@ pub fn gradient(pool: &Pool, sizes: &Sizes, from: &Backward<'_>, to: &mut Gradie
     let parts = (sizes.columns(dx), Chunks::new(dscale, chunk), Chunks::new(dshift, chunk));
     pool.for_each(sizes.tasks(), parts, |task, (mut dx, dscale, dshift)| {
         let group = sizes.task(task);
-        vectorize(|| {
-            let [sums, products] = group.products(from, &dx);
-            let slopes = group.slopes(from, [&sums, &products]);
-            for i in 0..group.channels {
-                let inverse = f64::from(group.of(from.inv_std)[i]);
-                (dscale[i], dshift[i]) = ((products[i] * inverse) as f32, sums[i] as f32);
-            }
-            slopes.write(&group, from, &mut dx);
-        });
+        let [sums, products] = group.products(from, &dx);
+        let slopes = group.slopes(from, [&sums, &products]);
+        for i in 0..group.channels {
+            let inverse = f64::from(group.of(from.inv_std)[i]);
+            (dscale[i], dshift[i]) = ((products[i] * inverse) as f32, sums[i] as f32);
+        }
+        slopes.write(&group, from, &mut dx);
     });
 }
 
@@ -288,23 +304,37 @@ impl Group {
     /// `Σ dy` and `Σ dy · (x − mean)` of every channel.
     #[inline(always)]
     fn products(&self, from: &Backward<'_>, dx: &ColumnPart<'_, f32>) -> [[f64; GROUP]; 2] {
-        let (mut sums, mut products) = ([0.0; GROUP], [0.0; GROUP]);
+        let (mut total, mut products) = ([0.0; GROUP], [0.0; GROUP]);
         let mean = self.of(from.mean);
         for sample in 0..self.batch {
             let x = self.row(from.x, sample);
             let dy = if from.dy.is_empty() { dx.row(sample) } else { self.row(from.dy, sample) };
-            if self.channels == 1 {
-                let [sum, product] = sum_and_product(dy, x, mean[0]);
-                (sums[0], products[0]) = (sums[0] + sum, products[0] + product);
+            let gate = if from.gate.is_empty() { &[] } else { self.row(from.gate, sample) };
+            if self.space == 1 {
+                for i in 0..self.channels {
+                    let open = gate.get(i).is_none_or(|gate| *gate > 0.0);
+                    let dy = if open { dy[i] } else { 0.0 };
+                    total[i] += f64::from(dy);
+                    products[i] += f64::from(dy * (x[i] - mean[i]));
+                }
                 continue;
             }
-            let totals = sums.iter_mut().zip(&mut products);
-            for ((sum, product), ((dy, x), mean)) in totals.zip(dy.iter().zip(x).zip(mean)) {
-                *sum += f64::from(*dy);
-                *product += f64::from(*dy * (x - mean));
+            for i in 0..self.channels {
+                let at = i * self.space..(i + 1) * self.space;
+                let (dy, x, mean) = (&dy[at.clone()], &x[at.clone()], mean[i]);
+                let [sum, product] = if gate.is_empty() {
+                    sums([dy, x], |[dy, x]| [dy, dy * (x - mean)])
+                } else {
+                    sums([dy, x, &gate[at]], |[dy, x, gate]| {
+                        let dy = if gate > 0.0 { dy } else { 0.0 };
+                        [dy, dy * (x - mean)]
+                    })
+                };
+                total[i] += sum;
+                products[i] += product;
             }
         }
-        [sums, products]
+        [total, products]
     }
 
     #[inline(always)]
@@ -341,15 +371,25 @@ impl Slopes {
             if !from.dy.is_empty() {
                 dx.copy_from_slice(group.row(from.dy, sample));
             }
-            if group.channels == 1 {
-                let (mean, by_dy) = (self.mean[0], self.by_dy[0]);
-                let (by_x, shift) = (self.by_x[0], self.shift[0]);
-                let row = dx.iter_mut().zip(x);
-                row.for_each(|(dx, x)| *dx = by_dy * *dx + by_x * (x - mean) + shift);
+            if !from.gate.is_empty() {
+                let gate = group.row(from.gate, sample);
+                let row = dx.iter_mut().zip(gate);
+                vectorize(|| row.for_each(|(dx, y)| *dx = if *y > 0.0 { *dx } else { 0.0 }));
+            }
+            if group.space == 1 {
+                for (i, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
+                    *dx = self.by_dy[i] * *dx + self.by_x[i] * (x - self.mean[i]) + self.shift[i];
+                }
                 continue;
             }
-            for (i, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
-                *dx = self.by_dy[i] * *dx + self.by_x[i] * (x - self.mean[i]) + self.shift[i];
+            let channels = dx.chunks_exact_mut(group.space).zip(x.chunks_exact(group.space));
+            for (i, (dx, x)) in channels.enumerate() {
+                let (mean, by_dy) = (self.mean[i], self.by_dy[i]);
+                let (by_x, shift) = (self.by_x[i], self.shift[i]);
+                let row = dx.iter_mut().zip(x);
+                vectorize(|| {
+                    row.for_each(|(dx, x)| *dx = by_dy * *dx + by_x * (x - mean) + shift);
+                });
             }
         }
     }

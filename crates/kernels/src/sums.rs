@@ -1,6 +1,10 @@
 //! Sums of long rows: f32 lanes over short stretches, stretches in f64.
 //!
+//! Each sum is one call of [`vectorize`]: a longer body would not be inlined into it, and run without AVX2.
+//!
 //! Invariant: the order depends on the length alone.
+
+use crate::isa::vectorize;
 
 /// Elements whose sum is kept in f32.
 const STRETCH: usize = 1024;
@@ -9,7 +13,7 @@ const LANES: usize = 16;
 /// `Σ term(a)`.
 #[inline(always)]
 pub(crate) fn sum(a: &[f32], term: impl Fn(f32) -> f32) -> f64 {
-    a.chunks(STRETCH).map(|a| stretch(a, &term)).sum()
+    vectorize(|| a.chunks(STRETCH).map(|a| stretch(a, &term)).sum())
 }
 
 #[inline(always)]
@@ -23,25 +27,36 @@ fn stretch(a: &[f32], term: &impl Fn(f32) -> f32) -> f64 {
     f64::from(lanes.iter().sum::<f32>() + rest)
 }
 
-/// `Σ a` and `Σ a · (b − center)`.
+/// Two sums over rows of equal length, `term` giving what an element of each row adds to both.
 #[inline(always)]
-pub(crate) fn sum_and_product(a: &[f32], b: &[f32], center: f32) -> [f64; 2] {
-    let mut total = [0.0; 2];
-    for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
-        let (mut sums, mut products) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let (mut left, mut right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        for (a, b) in left.by_ref().zip(right.by_ref()) {
-            for i in 0..LANES {
-                sums[i] += a[i];
-                products[i] += a[i] * (b[i] - center);
+pub(crate) fn sums<const N: usize>(
+    rows: [&[f32]; N],
+    term: impl Fn([f32; N]) -> [f32; 2],
+) -> [f64; 2] {
+    vectorize(|| {
+        let len = rows[0].len();
+        let mut total = [0.0; 2];
+        for start in (0..len).step_by(STRETCH) {
+            let rows = rows.map(|row| &row[start..len.min(start + STRETCH)]);
+            let rest = rows.map(|row| row.as_chunks::<LANES>().1);
+            let (mut first, mut second) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+            let rows = rows.map(|row| row.as_chunks::<LANES>().0);
+            for at in 0..rows[0].len() {
+                let rows = rows.map(|row| &row[at]);
+                for i in 0..LANES {
+                    let [a, b] = term(rows.map(|row| row[i]));
+                    first[i] += a;
+                    second[i] += b;
+                }
             }
+            for i in 0..rest[0].len() {
+                let [a, b] = term(rest.map(|row| row[i]));
+                first[i] += a;
+                second[i] += b;
+            }
+            total[0] += f64::from(first.iter().sum::<f32>());
+            total[1] += f64::from(second.iter().sum::<f32>());
         }
-        for (i, (a, b)) in left.remainder().iter().zip(right.remainder()).enumerate() {
-            sums[i] += a;
-            products[i] += a * (b - center);
-        }
-        total[0] += f64::from(sums.iter().sum::<f32>());
-        total[1] += f64::from(products.iter().sum::<f32>());
-    }
-    total
+        total
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! Not here: running the steps (`program`), the sharing of buffers (`memory`), kernels (`op`).
 
-use crate::fuse::{absorbed, is_view, shown};
+use crate::fuse::{absorbed, gates, is_view, shown};
 use crate::kernel::{Kernel, Site};
 use crate::memory::{Life, lay_out};
 use crate::program::{Place, Program, Step};
@@ -18,12 +18,14 @@ pub(crate) struct Compiler<'a> {
     shapes: Vec<Vec<usize>>,
     needed: Vec<bool>,
     absorbed: Vec<Option<NodeId>>,
+    gates: Vec<Option<NodeId>>,
     kept: Vec<ValueId>,
 }
 
-/// A node that becomes a step, and the values that the step writes.
+/// A node that becomes a step, and the values that the step reads and writes.
 struct Scheduled {
     node: NodeId,
+    reads: Vec<ValueId>,
     writes: Vec<ValueId>,
     activation: Activation,
 }
@@ -49,7 +51,8 @@ impl<'a> Compiler<'a> {
         let updated = graph.updates.iter().map(|update| update.value);
         let kept: Vec<ValueId> = outputs.iter().copied().chain(updated).collect();
         let needed = needed(graph, &kept);
-        Ok(Self { graph, shapes, needed, absorbed: absorbed(graph, &kept), kept })
+        let (absorbed, gates) = (absorbed(graph, &kept), gates(graph, &kept));
+        Ok(Self { graph, shapes, needed, absorbed, gates, kept })
     }
 
     pub(crate) fn program(self, pool: &Arc<Pool>) -> Program {
@@ -63,7 +66,7 @@ impl<'a> Compiler<'a> {
             let kernel = self.kernel(scheduled);
             scratch = scratch.max(kernel.scratch_len(pool.threads()));
             let place = |id: &ValueId| places[id.0].expect("a step reads and writes placed values");
-            let inputs = self.graph.node(scheduled.node).inputs.iter().map(place).collect();
+            let inputs = scheduled.reads.iter().map(place).collect();
             let outputs = scheduled.writes.iter().map(place).collect();
             steps.push(Step { kernel, inputs, outputs, in_place });
         }
@@ -110,6 +113,7 @@ impl<'a> Compiler<'a> {
     /// The nodes that become steps, in order.
     fn schedule(&self) -> Vec<Scheduled> {
         let mut melted = vec![false; self.graph.nodes.len()];
+        self.gates.iter().flatten().for_each(|gate| melted[gate.0] = true);
         let mut steps = Vec::new();
         for (i, node) in self.graph.nodes.iter().enumerate() {
             let wanted = node.outputs.iter().any(|id| self.needed[id.0]);
@@ -118,14 +122,20 @@ impl<'a> Compiler<'a> {
             if melted[i] || is_view(&node.op) || is_constant || !wanted {
                 continue;
             }
-            let (writes, activation) = match self.absorbed[i] {
-                Some(relu) => {
-                    melted[relu.0] = true;
-                    (self.graph.node(relu).outputs.clone(), Activation::Relu)
-                }
-                None => (node.outputs.clone(), Activation::None),
-            };
-            steps.push(Scheduled { node: NodeId(i), writes, activation });
+            let (mut reads, mut writes) = (node.inputs.clone(), node.outputs.clone());
+            let mut activation = Activation::None;
+            if let Some(relu) = self.absorbed[i] {
+                melted[relu.0] = true;
+                writes[0] = self.graph.node(relu).outputs[0];
+                activation = Activation::Relu;
+            }
+            if let Some(gate) = self.gates[i] {
+                // The gradient by the ReLU's output, and that output.
+                let gate = &self.graph.node(gate).inputs;
+                reads[0] = gate[0];
+                reads.push(gate[1]);
+            }
+            steps.push(Scheduled { node: NodeId(i), reads, writes, activation });
         }
         steps
     }
@@ -134,7 +144,7 @@ impl<'a> Compiler<'a> {
     fn last_reads(&self, schedule: &[Scheduled]) -> Vec<usize> {
         let mut last = vec![0; self.graph.values.len()];
         for (i, scheduled) in schedule.iter().enumerate() {
-            for &input in &self.graph.node(scheduled.node).inputs {
+            for &input in &scheduled.reads {
                 last[shown(self.graph, input).0] = i + 1;
             }
         }
@@ -160,8 +170,7 @@ impl<'a> Compiler<'a> {
         }
         for (i, scheduled) in schedule.iter().enumerate() {
             let in_place = self.in_place_input(scheduled, i + 1, &last);
-            let taken =
-                in_place.map(|n| shown(self.graph, self.graph.node(scheduled.node).inputs[n]));
+            let taken = in_place.map(|n| shown(self.graph, scheduled.reads[n]));
             let mut over = taken.and_then(|id| lives.of[id.0]);
             for &id in scheduled.writes.iter().filter(|id| self.is_f32(**id)) {
                 add(&mut lives, id, i + 1, over.take());
@@ -174,7 +183,7 @@ impl<'a> Compiler<'a> {
     /// An input whose memory the first output may take over: it dies here and nobody else shows it.
     fn in_place_input(&self, scheduled: &Scheduled, step: usize, last: &[usize]) -> Option<usize> {
         let node = self.graph.node(scheduled.node);
-        let roots: Vec<ValueId> = node.inputs.iter().map(|id| shown(self.graph, *id)).collect();
+        let roots: Vec<ValueId> = scheduled.reads.iter().map(|id| shown(self.graph, *id)).collect();
         let fits = |&n: &usize| {
             let root = roots[n];
             last[root.0] == step
@@ -213,11 +222,11 @@ impl<'a> Compiler<'a> {
         let shapes = |ids: &[ValueId]| -> Vec<Vec<usize>> {
             ids.iter().map(|id| self.shapes[id.0].clone()).collect()
         };
-        let (inputs, outputs) = (shapes(&node.inputs), shapes(&scheduled.writes));
+        let (inputs, outputs) = (shapes(&scheduled.reads), shapes(&scheduled.writes));
         let types = |ids: &[ValueId]| -> Vec<DType> {
             ids.iter().map(|id| self.graph.value(*id).kind.dtype).collect()
         };
-        let (input_types, output_types) = (types(&node.inputs), types(&scheduled.writes));
+        let (input_types, output_types) = (types(&scheduled.reads), types(&scheduled.writes));
         op::kernel(&Site {
             node,
             inputs: &inputs,

@@ -1,7 +1,8 @@
-//! Which nodes are computed by the node before them.
+//! Which nodes are computed by the node before or after them.
 //!
 //! ```text
-//! Conv → Relu, Gemm → Relu     one kernel, if nobody else reads the value in between
+//! Conv, Gemm, BatchNormalization → Relu          one kernel, if nobody else reads the value in between
+//! ReluGradient → BatchNormalizationGradient      likewise: the ReLU's output is the gate of the gradient
 //! ```
 
 use hoyer_graph::{Graph, NodeId, Op, Source, ValueId};
@@ -10,7 +11,8 @@ use hoyer_graph::{Graph, NodeId, Op, Source, ValueId};
 pub(crate) fn absorbed(graph: &Graph, kept: &[ValueId]) -> Vec<Option<NodeId>> {
     let readers = graph.readers();
     let absorbs = |node: &hoyer_graph::Node| {
-        if !matches!(node.op, Op::Conv(_) | Op::Gemm(_)) || kept.contains(&node.outputs[0]) {
+        let ends = matches!(node.op, Op::Conv(_) | Op::Gemm(_) | Op::BatchNormalization(_));
+        if !ends || kept.contains(&node.outputs[0]) {
             return None;
         }
         match readers[node.outputs[0].0].as_slice() {
@@ -19,6 +21,21 @@ pub(crate) fn absorbed(graph: &Graph, kept: &[ValueId]) -> Vec<Option<NodeId>> {
         }
     };
     graph.nodes.iter().map(absorbs).collect()
+}
+
+/// For every node: the gradient of a ReLU that it computes before its own, if any.
+pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<NodeId>> {
+    let readers = graph.readers();
+    let gate = |node: &hoyer_graph::Node| {
+        let dy = *node.inputs.first()?;
+        let takes = matches!(node.op, Op::BatchNormalizationGradient(_));
+        let Source::Node(before, _) = graph.value(dy).source else { return None };
+        let is_gate = matches!(graph.node(before).op, Op::ReluGradient(_));
+        let alone = readers[dy.0].len() == 1 && !kept.contains(&dy);
+        let once = node.inputs.iter().filter(|input| **input == dy).count() == 1;
+        (takes && is_gate && alone && once).then_some(before)
+    };
+    graph.nodes.iter().map(gate).collect()
 }
 
 /// The value whose numbers a value only shows under another shape, all views undone.

@@ -3,16 +3,19 @@
 use crate::kernel::{Call, Kernel, Site};
 use hoyer_graph::{BatchNormalization, BatchNormalizationInferenceGradient};
 use hoyer_kernels::batch_norm::{self, Affine, Backward, Gradients, Sizes, Source, Statistics};
+use hoyer_kernels::gemm::Activation;
 
 struct Inference {
     sizes: Sizes,
     epsilon: f32,
+    activation: Activation,
 }
 
 struct Training {
     sizes: Sizes,
     epsilon: f32,
     momentum: f32,
+    activation: Activation,
 }
 
 struct Gradient(Sizes);
@@ -29,13 +32,14 @@ fn sizes(x: &[usize]) -> Sizes {
 /// Takes batches with elements: statistics of nothing are left to the reference.
 pub(crate) fn forward(op: &BatchNormalization, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let (sizes, epsilon, momentum) = (sizes(&site.inputs[0]), op.epsilon, op.momentum);
+    let activation = site.activation;
     if site.inputs[0].contains(&0) {
         return None;
     }
     if op.training {
-        return Some(Box::new(Training { sizes, epsilon, momentum }));
+        return Some(Box::new(Training { sizes, epsilon, momentum, activation }));
     }
-    Some(Box::new(Inference { sizes, epsilon }))
+    Some(Box::new(Inference { sizes, epsilon, activation }))
 }
 
 pub(crate) fn gradient(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
@@ -56,7 +60,8 @@ impl Kernel for Inference {
         let affine = Affine { scale: call.input(1), shift: call.input(2) };
         let statistics = (call.input(3), call.input(4));
         let x = (call.input(0), &affine);
-        batch_norm::infer(call.pool, (&self.sizes, self.epsilon), x, statistics, call.outputs[0]);
+        let y = (&mut *call.outputs[0], self.activation);
+        batch_norm::infer(call.pool, (&self.sizes, self.epsilon), x, statistics, y);
     }
 }
 
@@ -70,7 +75,7 @@ impl Kernel for Training {
         // The running variance's place holds the batch's until it is blended.
         let mut statistics = Statistics { mean, var: running_var, inv_std };
         let sizes = (&self.sizes, self.epsilon);
-        batch_norm::train(call.pool, sizes, (x, &affine), y, &mut statistics);
+        batch_norm::train(call.pool, sizes, (x, &affine), (y, self.activation), &mut statistics);
         running_mean.copy_from_slice(mean);
         self.blend(old_mean, running_mean);
         self.blend(old_var, running_var);
@@ -115,9 +120,11 @@ fn run_gradient(
     source: Source,
 ) {
     let (dy, x, scale) = (call.input(0), call.input(1), call.input(2));
+    // The output of the ReLU behind, if its gradient was fused in.
+    let gate = if call.inputs.len() > 5 { call.input(5) } else { &[] };
     let [dx, dscale, dshift] = &mut *call.outputs else {
         panic!("the gradient gives three outputs: shape inference says so");
     };
-    let from = Backward { dy, x, scale, mean, inv_std, source };
+    let from = Backward { dy, x, scale, mean, inv_std, source, gate };
     batch_norm::gradient(call.pool, sizes, &from, &mut Gradients { dx, dscale, dshift });
 }
