@@ -1,9 +1,9 @@
 //! How fast hoyer trains a network on images like MNIST's or CIFAR-10's: whole steps, as the trainer takes them.
 //!
 //! ```text
-//! step_speed MODEL BATCH [penalties=LIST] [seconds=S] [blocks=N] [threads=T] [load=FOLDER]
+//! step_speed MODEL BATCH [optimizer=adam|sgd] [penalties=LIST] [seconds=S] [blocks=N] [threads=T] [load=FOLDER]
 //! ```
-//! A step is forward, backward and the optimizer's pass (Adam) over a batch that is copied in. Blocks of
+//! A step is forward, backward and the optimizer's pass (Adam, or SGD with Nesterov momentum) over a batch that is copied in. Blocks of
 //! `seconds` alternate between the penalties of `LIST`, so that a change of the machine's speed hits all.
 //! `load` names a folder with `weights.f32`, `images.f32` and `labels.i64` (plain little-endian numbers,
 //! parameters one after the other) so that another program can start from the same state; without it the
@@ -19,7 +19,7 @@
 use hoyer_graph::check::Numbers;
 use hoyer_graph::*;
 use hoyer_kernels::pool::Pool;
-use hoyer_learn::optimizer::{Config, Optimizer, Pace, Parameter, Tensor as Layer, on};
+use hoyer_learn::optimizer::{Config, Optimizer, Pace, Parameter, SgdConfig, Tensor as Layer, on};
 use hoyer_learn::penalty::{ByName, View};
 use hoyer_run::Program;
 use hoyer_zoo::model;
@@ -35,7 +35,8 @@ const GRAY: [usize; 3] = [1, 28, 28];
 /// CIFAR-10's, for all others.
 const COLOR: [usize; 3] = [3, 32, 32];
 const CLASSES: usize = 10;
-const LR: f64 = 1e-3;
+const LR_ADAM: f64 = 1e-3;
+const LR_SGD: f64 = 1e-2;
 const LAMBDA: f64 = 2e-4;
 
 fn main() {
@@ -76,6 +77,8 @@ fn main() {
 struct Settings {
     model: String,
     batch: usize,
+    optimizer: Config,
+    lr: f64,
     penalties: Vec<String>,
     block: Duration,
     blocks: usize,
@@ -92,7 +95,17 @@ impl Settings {
         let number = |name: &str, default: f64| given(name).map_or(default, |n| n.parse().unwrap());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let penalties = given("penalties").unwrap_or_else(|| "none,hoyer-square".to_owned());
+        let (optimizer, lr) = match given("optimizer").as_deref() {
+            None | Some("adam") => (Config::default(), LR_ADAM),
+            Some("sgd") => {
+                let sgd = SgdConfig { momentum: 0.9, nesterov: true, ..SgdConfig::default() };
+                (Config::Sgd(sgd), LR_SGD)
+            }
+            Some(other) => panic!("no optimizer `{other}`, need adam or sgd"),
+        };
         Self {
+            optimizer,
+            lr,
             model: args.first().expect("the first argument is a model").clone(),
             batch: args.get(1).expect("the second argument is a batch size").parse().unwrap(),
             penalties: penalties.split(',').map(str::to_owned).collect(),
@@ -109,6 +122,7 @@ struct Trainer {
     graph: Graph,
     program: Program,
     optimizer: Optimizer,
+    lr: f64,
     pool: Arc<Pool>,
     /// Gradients of the trained parameters, in the graph's order.
     gradients: Vec<ValueId>,
@@ -143,9 +157,10 @@ impl Trainer {
         };
         let parameters: Vec<Parameter> =
             graph.params.iter().filter(|param| param.role.is_trained()).map(parameter).collect();
-        let optimizer = Optimizer::new(Config::default().build().unwrap(), &parameters);
+        let optimizer = Optimizer::new(run.optimizer.build().unwrap(), &parameters);
         let pool = Arc::clone(pool);
-        Self { graph, program, optimizer, pool, gradients, loss, input, labels, batch, steps: 0 }
+        let (lr, steps) = (run.lr, 0);
+        Self { graph, program, optimizer, lr, pool, gradients, loss, input, labels, batch, steps }
     }
 
     /// Takes a step and gives its loss, penalty not included.
@@ -160,7 +175,7 @@ impl Trainer {
             gradient: self.program.value(*id),
             mask: param.mask.as_deref(),
         });
-        let pace = Pace { lr: LR, lambda: LAMBDA, gradient_scale: 1.0 };
+        let pace = Pace { lr: self.lr, lambda: LAMBDA, gradient_scale: 1.0 };
         self.optimizer.step(pace, layers, on(&self.pool)).unwrap();
         self.steps += 1;
         self.program.value(self.loss)[0]
