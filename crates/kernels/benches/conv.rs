@@ -3,12 +3,14 @@
 //! ```text
 //! cargo bench -p hoyer-kernels --bench conv [-- NAME…] [batch=N] [threads=T] [seconds=S]
 //! ```
-//! The peak is measured first, as the product of two matrices of 512 x 512; then every kernel runs in turns until
-//! `seconds` are over, and the median of its runs is printed in GFLOP/s and as a share of the peak.
+//! The peak is measured first: fused multiply-adds of numbers that stay in registers, on one thread, times the threads. So is the
+//! product of two matrices of 512 x 512, for comparison with other libraries. Then every kernel runs until `seconds`
+//! are over, and the median of its runs is printed in GFLOP/s and as a share of the peak.
 //! Not here: comparisons with other libraries (`benches/vs-torch`).
 
 use hoyer_kernels::conv::{Forward, Geometry, InputGradient, Layer, WeightGradient};
 use hoyer_kernels::gemm::{Activation, Gemm, Sizes};
+use hoyer_kernels::isa::vectorize;
 use hoyer_kernels::pool::Pool;
 use std::time::{Duration, Instant};
 
@@ -44,9 +46,10 @@ fn main() {
     let (batch, time) =
         (number("batch", 32.0) as usize, Duration::from_secs_f64(number("seconds", 0.2)));
     let pool = Pool::new(number("threads", 1.0) as usize);
-    let peak = peak(&pool, time);
     let threads = pool.threads();
-    println!("batch {batch}, {threads} thread(s); peak {peak:.1} GFLOP/s (512-cube product)\n");
+    let (peak, cube) = (peak(time) * threads as f64, cube(&pool, time));
+    println!("batch {batch}, {threads} thread(s)");
+    println!("peak {peak:.1} GFLOP/s (registers only), 512-cube product {cube:.1} GFLOP/s\n");
     println!("{:<28}{:>18}{:>18}{:>18}", "GFLOP/s (share of peak)", "forward", "dx", "dw");
     for (name, channels, side, kernel, stride, pad) in LAYERS {
         if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
@@ -89,7 +92,32 @@ fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0).collect()
 }
 
-fn peak(pool: &Pool, time: Duration) -> f64 {
+/// Chains of multiply-adds that do not wait for one another, eight lanes each.
+const CHAINS: usize = 12;
+
+/// GFLOP/s of one thread that reads no memory.
+fn peak(time: Duration) -> f64 {
+    const STEPS: usize = 100_000;
+    let mut sums = [[1.0_f32; 8]; CHAINS];
+    let seconds = median(time, || {
+        vectorize(
+            #[inline(always)]
+            || {
+                let mut chains = sums;
+                for _ in 0..STEPS {
+                    for sum in chains.as_flattened_mut() {
+                        *sum = sum.mul_add(0.999, 0.001);
+                    }
+                }
+                sums = std::hint::black_box(chains);
+            },
+        );
+    });
+    2e-9 * (STEPS * CHAINS * 8) as f64 / seconds
+}
+
+/// GFLOP/s of the product of two matrices of 512 x 512.
+fn cube(pool: &Pool, time: Duration) -> f64 {
     let n = 512;
     let kernel = Gemm::new(Sizes { m: n, n, k: n, trans_a: false, trans_b: false });
     let (a, mut c, mut scratch) =

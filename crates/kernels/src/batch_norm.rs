@@ -7,7 +7,7 @@
 //! inference  dx = slope · dy                              slope = scale · inv_std
 //! ```
 //! A task owns the channels it works on in all samples: it sums them in one pass, then writes them in a second, while they are
-//! in the cache. A ReLU behind the normalization, and its gradient in front of the normalization's, are part of these passes.
+//! in the cache. Limits behind the normalization (a ReLU), and their gradient in front of the normalization's, are part of these passes.
 //! Sums are kept in f64. The definition and its source are in the graph crate, at the op.
 
 use crate::gemm::Activation;
@@ -66,8 +66,21 @@ pub struct Backward<'a> {
     pub inv_std: &'a [f32],
     /// What the statistics were.
     pub source: Source,
-    /// What a ReLU gave behind the normalization; empty if there is none. `dy` is the gradient by that then.
-    pub gate: &'a [f32],
+    /// What limits behind the normalization gave, and the limits; empty if there are none. `dy` is the gradient by that then.
+    pub gate: (&'a [f32], [f32; 2]),
+}
+
+/// `y` within the limits. Two tests and no `clamp`: a NaN passes, and loops vectorize.
+#[inline(always)]
+fn limited(y: f32, [low, high]: [f32; 2]) -> f32 {
+    let y = if y < low { low } else { y };
+    if y > high { high } else { y }
+}
+
+/// What passes a gate: all that lies between the limits, but not on them.
+#[inline(always)]
+fn through(dy: f32, y: f32, [low, high]: [f32; 2]) -> f32 {
+    if (low < y) & (y < high) { dy } else { 0.0 }
 }
 
 /// Where the statistics of a normalization came from.
@@ -212,7 +225,7 @@ pub fn train(
             line.slope[i] = (f64::from(scale[i]) * inverse) as f32;
             line.shift[i] = shift[i];
         }
-        line.write(&group, x, &mut y, activation.floor());
+        line.write(&group, x, &mut y, activation.limits());
     });
 }
 
@@ -238,7 +251,7 @@ pub fn infer(
             line.slope[i] = (f64::from(scale[i]) / deviation) as f32;
             line.shift[i] = shift[i];
         }
-        line.write(&group, x, &mut y, activation.floor());
+        line.write(&group, x, &mut y, activation.limits());
     });
 }
 
@@ -251,9 +264,8 @@ struct Line {
 }
 
 impl Line {
-    /// `max(slope · (x − center) + shift, floor)`.
-    #[inline(always)]
-    fn write(&self, group: &Group, x: &[f32], y: &mut ColumnPart<'_, f32>, floor: f32) {
+    /// `slope · (x − center) + shift`, within the limits.
+    fn write(&self, group: &Group, x: &[f32], y: &mut ColumnPart<'_, f32>, limits: [f32; 2]) {
         for sample in 0..group.batch {
             let y = y.row_mut(sample);
             if group.space == 1 {
@@ -261,13 +273,14 @@ impl Line {
                     y.copy_from_slice(group.row(x, sample));
                 }
                 for (i, y) in y.iter_mut().enumerate() {
-                    *y = ((*y - self.center[i]) * self.slope[i] + self.shift[i]).max(floor);
+                    let line = (*y - self.center[i]) * self.slope[i] + self.shift[i];
+                    *y = limited(line, limits);
                 }
                 continue;
             }
             for (i, y) in y.chunks_exact_mut(group.space).enumerate() {
                 let (center, slope, shift) = (self.center[i], self.slope[i], self.shift[i]);
-                let line = |x: f32| ((x - center) * slope + shift).max(floor);
+                let line = |x: f32| limited((x - center) * slope + shift, limits);
                 if x.is_empty() {
                     vectorize(|| y.iter_mut().for_each(|y| *y = line(*y)));
                 } else {
@@ -309,11 +322,11 @@ impl Group {
         for sample in 0..self.batch {
             let x = self.row(from.x, sample);
             let dy = if from.dy.is_empty() { dx.row(sample) } else { self.row(from.dy, sample) };
-            let gate = if from.gate.is_empty() { &[] } else { self.row(from.gate, sample) };
+            let (gate, limits) = from.gate;
+            let gate = if gate.is_empty() { gate } else { self.row(gate, sample) };
             if self.space == 1 {
                 for i in 0..self.channels {
-                    let open = gate.get(i).is_none_or(|gate| *gate > 0.0);
-                    let dy = if open { dy[i] } else { 0.0 };
+                    let dy = gate.get(i).map_or(dy[i], |y| through(dy[i], *y, limits));
                     total[i] += f64::from(dy);
                     products[i] += f64::from(dy * (x[i] - mean[i]));
                 }
@@ -325,8 +338,8 @@ impl Group {
                 let [sum, product] = if gate.is_empty() {
                     sums([dy, x], |[dy, x]| [dy, dy * (x - mean)])
                 } else {
-                    sums([dy, x, &gate[at]], |[dy, x, gate]| {
-                        let dy = if gate > 0.0 { dy } else { 0.0 };
+                    sums([dy, x, &gate[at]], |[dy, x, y]| {
+                        let dy = through(dy, y, limits);
                         [dy, dy * (x - mean)]
                     })
                 };
@@ -371,10 +384,10 @@ impl Slopes {
             if !from.dy.is_empty() {
                 dx.copy_from_slice(group.row(from.dy, sample));
             }
-            if !from.gate.is_empty() {
-                let gate = group.row(from.gate, sample);
-                let row = dx.iter_mut().zip(gate);
-                vectorize(|| row.for_each(|(dx, y)| *dx = if *y > 0.0 { *dx } else { 0.0 }));
+            let (gate, limits) = from.gate;
+            if !gate.is_empty() {
+                let row = dx.iter_mut().zip(group.row(gate, sample));
+                vectorize(|| row.for_each(|(dx, y)| *dx = through(*dx, *y, limits)));
             }
             if group.space == 1 {
                 for (i, (dx, x)) in dx.iter_mut().zip(x).enumerate() {

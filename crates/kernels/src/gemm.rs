@@ -4,12 +4,13 @@
 //! C = A · B  [+ bias per column]  [then ReLU]
 //! ```
 //! Elements of one operand are broadcast from where they lie; the other is read where it lies too if its
-//! columns stand side by side (`plane_product`). Where they do not (a linear layer's forward pass), the
-//! transposed product is computed: `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
+//! columns stand side by side (`plane_product`) and its rows do not fight for the same sets of the cache; else it is copied.
+//! Where columns do not stand side by side (a linear layer's forward pass), the transposed product is computed: `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
 //! A piece is computed by one thread in a fixed order, so the result does not depend on the number of threads,
 //! and nothing is allocated in a run.
 //! Not here: convolutions (`conv`).
 
+use crate::cache::collide;
 use crate::isa::vectorize;
 use crate::lanes::LANES;
 use crate::matrix::Matrix;
@@ -26,22 +27,35 @@ pub struct Epilogue<'a> {
 }
 
 /// An element-wise function that ends a kernel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Activation {
     /// Nothing.
     #[default]
     None,
     /// `max(x, 0)`.
     Relu,
+    /// Limits from below and above. Products do not take it; a normalization does.
+    Clip([f32; 2]),
 }
 
 impl Activation {
-    /// What no result falls below.
-    pub(crate) fn floor(self) -> f32 {
+    /// What no result falls below, and none exceeds.
+    pub fn limits(self) -> [f32; 2] {
         match self {
-            Self::None => f32::NEG_INFINITY,
-            Self::Relu => 0.0,
+            Self::None => [f32::NEG_INFINITY, f32::INFINITY],
+            Self::Relu => [0.0, f32::INFINITY],
+            Self::Clip(limits) => limits,
         }
+    }
+
+    /// What no result falls below.
+    ///
+    /// # Panics
+    /// If there is a limit from above, too.
+    pub(crate) fn floor(self) -> f32 {
+        let [floor, ceiling] = self.limits();
+        assert!(ceiling == f32::INFINITY, "a product ends with a limit from below at most");
+        floor
     }
 }
 
@@ -85,6 +99,8 @@ pub struct Gemm {
     rows: usize,
     cols: usize,
     places: Places,
+    /// Whether `B` is read and `C` is written where they lie.
+    direct: bool,
     /// Columns of the read operand and the product in scratch memory: whole vectors.
     width: usize,
     /// Rows of a piece.
@@ -97,21 +113,16 @@ impl Gemm {
         let Sizes { m, n, k, trans_b, .. } = sizes;
         let (rows, cols) = if trans_b { (n, m) } else { (m, n) };
         let width = cols.next_multiple_of(STRIP).max(STRIP);
-        let direct = !trans_b && cols >= LANES;
+        let direct = !trans_b && cols >= LANES && !collide(k, cols);
         let places = if direct { Places::flat(cols, cols, k) } else { strips(width, k) };
         let wanted = MACS_PER_PIECE.div_ceil((cols * k).max(1));
         let piece = wanted.next_multiple_of(PANEL).min(rows.next_multiple_of(PANEL)).max(PANEL);
-        Self { sizes, rows, cols, places, width, piece }
-    }
-
-    /// Whether `B` is read and `C` is written where they lie.
-    fn is_direct(&self) -> bool {
-        !self.sizes.trans_b && self.cols >= LANES
+        Self { sizes, rows, cols, places, direct, width, piece }
     }
 
     /// How much scratch memory [`Self::run`] needs, in elements.
     pub fn scratch_len(&self) -> usize {
-        if self.is_direct() { 0 } else { (self.sizes.k + self.rows) * self.width }
+        if self.direct { 0 } else { (self.sizes.k + self.rows) * self.width }
     }
 
     /// Computes `c = a · b`, then the epilogue.
@@ -148,8 +159,8 @@ impl Gemm {
             return;
         }
         let (left, right) = if trans_b { (b.transposed(), a.transposed()) } else { (a, b) };
-        if self.is_direct() {
-            self.direct(pool, left, right, c, epilogue);
+        if self.direct {
+            self.in_place(pool, left, right, c, epilogue);
         } else {
             self.through_copies(pool, left, right, c, epilogue, scratch);
         }
@@ -173,7 +184,7 @@ impl Gemm {
         plane_product(&product, &self.places, right, out);
     }
 
-    fn direct(
+    fn in_place(
         &self,
         pool: &Pool,
         left: Matrix<'_>,
@@ -280,8 +291,15 @@ mod tests {
 
     #[test]
     fn products_match_the_scalar_twin_in_all_transposes_and_odd_sizes() {
-        let shapes =
-            [(1, 1, 1), (7, 5, 3), (64, 300, 784), (65, 10, 100), (300, 784, 63), (6, 8, 0)];
+        let shapes = [
+            (1, 1, 1),
+            (7, 5, 3),
+            (64, 300, 784),
+            (65, 10, 100),
+            (300, 784, 63),
+            (9, 512, 40),
+            (6, 8, 0),
+        ];
         for (m, n, k) in shapes {
             for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
                 let sizes = Sizes { m, n, k, trans_a, trans_b };

@@ -56,7 +56,7 @@ pub fn has_avx2() -> bool {
 }
 
 /// Runs `f`, compiled for the best instruction set of this machine. Whatever `f` calls must be inlined into
-/// it to profit.
+/// it to profit, and `f` itself, too: a longer closure needs `#[inline(always)]`.
 ///
 /// # Example
 /// ```

@@ -9,6 +9,7 @@
 
 pub mod batch_norm;
 pub mod broadcast;
+mod cache;
 pub mod conv;
 pub mod elementwise;
 pub mod erf;

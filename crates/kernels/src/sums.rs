@@ -1,7 +1,5 @@
 //! Sums of long rows: f32 lanes over short stretches, stretches in f64.
 //!
-//! Each sum is one call of [`vectorize`]: a longer body would not be inlined into it, and run without AVX2.
-//!
 //! Invariant: the order depends on the length alone.
 
 use crate::isa::vectorize;

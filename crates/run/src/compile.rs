@@ -17,8 +17,8 @@ pub(crate) struct Compiler<'a> {
     graph: &'a Graph,
     shapes: Vec<Vec<usize>>,
     needed: Vec<bool>,
-    absorbed: Vec<Option<NodeId>>,
-    gates: Vec<Option<NodeId>>,
+    absorbed: Vec<Option<(NodeId, Activation)>>,
+    gates: Vec<Option<(NodeId, [f32; 2])>>,
     kept: Vec<ValueId>,
 }
 
@@ -113,7 +113,7 @@ impl<'a> Compiler<'a> {
     /// The nodes that become steps, in order.
     fn schedule(&self) -> Vec<Scheduled> {
         let mut melted = vec![false; self.graph.nodes.len()];
-        self.gates.iter().flatten().for_each(|gate| melted[gate.0] = true);
+        self.gates.iter().flatten().for_each(|(gate, _)| melted[gate.0] = true);
         let mut steps = Vec::new();
         for (i, node) in self.graph.nodes.iter().enumerate() {
             let wanted = node.outputs.iter().any(|id| self.needed[id.0]);
@@ -124,13 +124,13 @@ impl<'a> Compiler<'a> {
             }
             let (mut reads, mut writes) = (node.inputs.clone(), node.outputs.clone());
             let mut activation = Activation::None;
-            if let Some(relu) = self.absorbed[i] {
-                melted[relu.0] = true;
-                writes[0] = self.graph.node(relu).outputs[0];
-                activation = Activation::Relu;
+            if let Some((after, absorbed)) = self.absorbed[i] {
+                melted[after.0] = true;
+                writes[0] = self.graph.node(after).outputs[0];
+                activation = absorbed;
             }
-            if let Some(gate) = self.gates[i] {
-                // The gradient by the ReLU's output, and that output.
+            if let Some((gate, _)) = self.gates[i] {
+                // The gradient by what the limits gave, and that.
                 let gate = &self.graph.node(gate).inputs;
                 reads[0] = gate[0];
                 reads.push(gate[1]);
@@ -234,6 +234,7 @@ impl<'a> Compiler<'a> {
             input_types: &input_types,
             output_types: &output_types,
             activation: scheduled.activation,
+            gate: self.gates[scheduled.node.0].map(|(_, limits)| limits),
         })
     }
 }

@@ -1,39 +1,46 @@
 //! Which nodes are computed by the node before or after them.
 //!
 //! ```text
-//! Conv, Gemm, BatchNormalization → Relu          one kernel, if nobody else reads the value in between
-//! ReluGradient → BatchNormalizationGradient      likewise: the ReLU's output is the gate of the gradient
+//! Conv, Gemm → Relu                                            one kernel, if nobody else reads the value in between
+//! BatchNormalization → Relu, Clip                              likewise
+//! ReluGradient, ClipGradient → BatchNormalizationGradient      likewise: what the limits gave is the gradient's gate
 //! ```
 
 use hoyer_graph::{Graph, NodeId, Op, Source, ValueId};
+use hoyer_kernels::gemm::Activation;
 
-/// For every node: the ReLU that it absorbs, if any.
-pub(crate) fn absorbed(graph: &Graph, kept: &[ValueId]) -> Vec<Option<NodeId>> {
+/// For every node: the activation that it absorbs, if any.
+pub(crate) fn absorbed(graph: &Graph, kept: &[ValueId]) -> Vec<Option<(NodeId, Activation)>> {
     let readers = graph.readers();
     let absorbs = |node: &hoyer_graph::Node| {
-        let ends = matches!(node.op, Op::Conv(_) | Op::Gemm(_) | Op::BatchNormalization(_));
-        if !ends || kept.contains(&node.outputs[0]) {
-            return None;
-        }
-        match readers[node.outputs[0].0].as_slice() {
-            [only] if matches!(graph.node(*only).op, Op::Relu(_)) => Some(*only),
-            _ => None,
-        }
+        let [only] = readers[node.outputs.first()?.0].as_slice() else { return None };
+        let activation = match (&node.op, &graph.node(*only).op) {
+            (Op::Conv(_) | Op::Gemm(_) | Op::BatchNormalization(_), Op::Relu(_)) => {
+                Activation::Relu
+            }
+            (Op::BatchNormalization(_), Op::Clip(clip)) => Activation::Clip(clip.bounds()),
+            _ => return None,
+        };
+        (!kept.contains(&node.outputs[0])).then_some((*only, activation))
     };
     graph.nodes.iter().map(absorbs).collect()
 }
 
-/// For every node: the gradient of a ReLU that it computes before its own, if any.
-pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<NodeId>> {
+/// For every node: the gradient of limits that it computes before its own, and the limits, if any.
+pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<(NodeId, [f32; 2])>> {
     let readers = graph.readers();
     let gate = |node: &hoyer_graph::Node| {
         let dy = *node.inputs.first()?;
         let takes = matches!(node.op, Op::BatchNormalizationGradient(_));
         let Source::Node(before, _) = graph.value(dy).source else { return None };
-        let is_gate = matches!(graph.node(before).op, Op::ReluGradient(_));
+        let limits = match &graph.node(before).op {
+            Op::ReluGradient(_) => Activation::Relu.limits(),
+            Op::ClipGradient(op) => op.clip.bounds(),
+            _ => return None,
+        };
         let alone = readers[dy.0].len() == 1 && !kept.contains(&dy);
         let once = node.inputs.iter().filter(|input| **input == dy).count() == 1;
-        (takes && is_gate && alone && once).then_some(before)
+        (takes && alone && once).then_some((before, limits))
     };
     graph.nodes.iter().map(gate).collect()
 }

@@ -87,6 +87,8 @@ pub(crate) struct Site<'a> {
     pub(crate) output_types: &'a [DType],
     /// What the following node was fused in as.
     pub(crate) activation: Activation,
+    /// The limits whose gradient was fused in: then the first input is the gradient by what they gave, the last is that.
+    pub(crate) gate: Option<[f32; 2]>,
 }
 
 impl Site<'_> {

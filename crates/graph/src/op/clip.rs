@@ -33,9 +33,13 @@ pub struct ClipGradient {
 }
 
 impl Clip {
+    /// The lower and the upper limit, infinite where there is none.
+    pub fn bounds(&self) -> [f32; 2] {
+        [self.min.unwrap_or(f32::NEG_INFINITY), self.max.unwrap_or(f32::INFINITY)]
+    }
+
     fn limits(&self) -> [f64; 2] {
-        let limit = |limit: Option<f32>, none: f64| limit.map_or(none, f64::from);
-        [limit(self.min, f64::NEG_INFINITY), limit(self.max, f64::INFINITY)]
+        self.bounds().map(f64::from)
     }
 
     fn check(&self, op: &'static str) -> Result<(), Mismatch> {

@@ -7,7 +7,7 @@
 //! not copied.
 
 use super::Geometry;
-use super::sweep::{collide, spaced};
+use crate::cache::{collide, spaced};
 use crate::isa::vectorize;
 
 /// The phases that taps read.
@@ -83,29 +83,34 @@ impl Phases {
             let end = (w + g.pad_begin[1]).saturating_sub(px).div_ceil(g.stride[1]);
             first..end.clamp(first, columns)
         };
-        vectorize(|| {
-            for (plane, to) in sample.chunks_exact(h * w).zip(planes.chunks_exact_mut(self.plane()))
-            {
-                let (phases, rest) = to.split_at_mut(self.used.len() * rows * columns);
-                rest.fill(0.0);
-                for (&[py, px], to) in self.used.iter().zip(phases.chunks_exact_mut(rows * columns))
+        vectorize(
+            #[inline(always)]
+            || {
+                for (plane, to) in
+                    sample.chunks_exact(h * w).zip(planes.chunks_exact_mut(self.plane()))
                 {
-                    let inside = inside(px);
-                    for (y, to) in to.chunks_exact_mut(columns).enumerate() {
-                        let row = (y * g.stride[0] + py).checked_sub(g.pad_begin[0]);
-                        let Some(row) = row.filter(|row| *row < h && !inside.is_empty()) else {
-                            to.fill(0.0);
-                            continue;
-                        };
-                        to[..inside.start].fill(0.0);
-                        to[inside.end..].fill(0.0);
-                        let first = inside.start * g.stride[1] + px - g.pad_begin[1];
-                        let from = &plane[row * w + first..(row + 1) * w];
-                        spread(from, g.stride[1], &mut to[inside.clone()]);
+                    let (phases, rest) = to.split_at_mut(self.used.len() * rows * columns);
+                    rest.fill(0.0);
+                    for (&[py, px], to) in
+                        self.used.iter().zip(phases.chunks_exact_mut(rows * columns))
+                    {
+                        let inside = inside(px);
+                        for (y, to) in to.chunks_exact_mut(columns).enumerate() {
+                            let row = (y * g.stride[0] + py).checked_sub(g.pad_begin[0]);
+                            let Some(row) = row.filter(|row| *row < h && !inside.is_empty()) else {
+                                to.fill(0.0);
+                                continue;
+                            };
+                            to[..inside.start].fill(0.0);
+                            to[inside.end..].fill(0.0);
+                            let first = inside.start * g.stride[1] + px - g.pad_begin[1];
+                            let from = &plane[row * w + first..(row + 1) * w];
+                            spread(from, g.stride[1], &mut to[inside.clone()]);
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     }
 }
 

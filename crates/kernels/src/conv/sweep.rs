@@ -67,21 +67,3 @@ impl Sweep {
         plane.chunks_mut(self.pitch).take(self.size[0]).map(move |row| &mut row[..w])
     }
 }
-
-/// Elements of a cache line.
-const LINE: usize = 16;
-/// Lines of a plane after which addresses fall on the same sets of the first cache again, and lines that a set holds.
-const SETS: usize = 64;
-const WAYS: usize = 8;
-
-/// From one plane to the next: enough for `plane` elements, and an odd number of lines, so that planes do not fight for the same
-/// sets of the cache.
-pub(super) fn spaced(plane: usize) -> usize {
-    (plane.div_ceil(LINE) | 1) * LINE
-}
-
-/// Whether planes that lie one after the other fight for the same sets of the cache.
-pub(super) fn collide(planes: usize, plane: usize) -> bool {
-    let shared = 1 << (plane / LINE).trailing_zeros().min(SETS.ilog2());
-    plane.is_multiple_of(LINE) && shared >= SETS / 4 && planes * shared > SETS * WAYS
-}

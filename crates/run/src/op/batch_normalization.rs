@@ -18,7 +18,10 @@ struct Training {
     activation: Activation,
 }
 
-struct Gradient(Sizes);
+struct Gradient {
+    sizes: Sizes,
+    gate: Option<[f32; 2]>,
+}
 
 struct InferenceGradient {
     sizes: Sizes,
@@ -44,7 +47,8 @@ pub(crate) fn forward(op: &BatchNormalization, site: &Site<'_>) -> Option<Box<dy
 
 pub(crate) fn gradient(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let empty = site.inputs[1].contains(&0);
-    (!empty).then(|| Box::new(Gradient(sizes(&site.inputs[1]))) as Box<dyn Kernel>)
+    let kernel = Gradient { sizes: sizes(&site.inputs[1]), gate: site.gate };
+    (!empty).then(|| Box::new(kernel) as Box<dyn Kernel>)
 }
 
 pub(crate) fn inference_gradient(
@@ -93,7 +97,8 @@ impl Training {
 impl Kernel for Gradient {
     fn run(&self, call: &mut Call<'_, '_>) {
         let (mean, inv_std) = (call.input(3), call.input(4));
-        run_gradient(call, &self.0, (mean, inv_std), Source::Batch);
+        let gate = self.gate.map(|limits| (call.input(5), limits));
+        run_gradient(call, &self.sizes, (mean, inv_std), Source::Batch, gate);
     }
 }
 
@@ -109,7 +114,7 @@ impl Kernel for InferenceGradient {
         for (inverse, var) in inv_std.iter_mut().zip(var) {
             *inverse = (1.0 / (f64::from(*var) + f64::from(self.epsilon)).sqrt()) as f32;
         }
-        run_gradient(call, &self.sizes, (mean, inv_std), Source::Stored);
+        run_gradient(call, &self.sizes, (mean, inv_std), Source::Stored, None);
     }
 }
 
@@ -118,13 +123,12 @@ fn run_gradient(
     sizes: &Sizes,
     (mean, inv_std): (&[f32], &[f32]),
     source: Source,
+    gate: Option<(&[f32], [f32; 2])>,
 ) {
     let (dy, x, scale) = (call.input(0), call.input(1), call.input(2));
-    // The output of the ReLU behind, if its gradient was fused in.
-    let gate = if call.inputs.len() > 5 { call.input(5) } else { &[] };
     let [dx, dscale, dshift] = &mut *call.outputs else {
         panic!("the gradient gives three outputs: shape inference says so");
     };
-    let from = Backward { dy, x, scale, mean, inv_std, source, gate };
+    let from = Backward { dy, x, scale, mean, inv_std, source, gate: gate.unwrap_or_default() };
     batch_norm::gradient(call.pool, sizes, &from, &mut Gradients { dx, dscale, dshift });
 }

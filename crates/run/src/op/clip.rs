@@ -4,12 +4,8 @@ use super::elementwise;
 use crate::kernel::Kernel;
 use hoyer_graph::Clip;
 
-fn limits(op: &Clip) -> [f32; 2] {
-    [op.min.unwrap_or(f32::NEG_INFINITY), op.max.unwrap_or(f32::INFINITY)]
-}
-
 pub(crate) fn forward(op: &Clip) -> Option<Box<dyn Kernel>> {
-    let [min, max] = limits(op);
+    let [min, max] = op.bounds();
     elementwise::unary(move |x| {
         // Two tests and no `clamp`: a NaN passes, and the loop vectorizes.
         let x = if x < min { min } else { x };
@@ -18,6 +14,6 @@ pub(crate) fn forward(op: &Clip) -> Option<Box<dyn Kernel>> {
 }
 
 pub(crate) fn gradient(op: &Clip) -> Option<Box<dyn Kernel>> {
-    let [min, max] = limits(op);
+    let [min, max] = op.bounds();
     elementwise::gradient(move |dy, y| if (min < y) & (y < max) { dy } else { 0.0 })
 }

@@ -2,25 +2,21 @@
 
 use crate::kernel::{Call, Input, Kernel, Site};
 use hoyer_graph::{Array, DType, Op};
-use hoyer_kernels::gemm::Activation;
 
 struct Reference {
     op: Op,
     inputs: Vec<Vec<usize>>,
     outputs: Vec<Vec<usize>>,
     output_types: Vec<DType>,
-    floor: f64,
+    limits: [f64; 2],
 }
 
 /// Runs the op as `hoyer_graph` defines it.
 pub(crate) fn kernel(site: &Site<'_>) -> Box<dyn Kernel> {
-    let floor = match site.activation {
-        Activation::None => f64::NEG_INFINITY,
-        Activation::Relu => 0.0,
-    };
+    let limits = site.activation.limits().map(f64::from);
     let (inputs, outputs) = (site.inputs.to_vec(), site.outputs.to_vec());
     let output_types = site.output_types.to_vec();
-    Box::new(Reference { op: site.op().clone(), inputs, outputs, output_types, floor })
+    Box::new(Reference { op: site.op().clone(), inputs, outputs, output_types, limits })
 }
 
 impl Kernel for Reference {
@@ -33,12 +29,18 @@ impl Kernel for Reference {
         let arguments: Vec<&Array> = arrays.iter().collect();
         let results = self.op.rule().evaluate(&arguments, &self.outputs, call.step);
         let (mut floats, mut integers) = (call.outputs.iter_mut(), call.integers.iter_mut());
-        for (result, dtype) in results.into_iter().zip(&self.output_types) {
+        for (i, (result, dtype)) in results.into_iter().zip(&self.output_types).enumerate() {
             if *dtype == DType::F32 {
                 let to = floats.next().into_iter().flat_map(|y| y.iter_mut());
-                // No `max`: a NaN is never hidden.
-                let floored = |x: f64| if x < self.floor { self.floor } else { x };
-                to.zip(result.data).for_each(|(y, x)| *y = floored(x) as f32);
+                let [low, high] =
+                    if i == 0 { self.limits } else { [f64::NEG_INFINITY, f64::INFINITY] };
+                // Two tests and no `clamp`: a NaN is never hidden.
+                let limited = |x: f64| match x {
+                    x if x < low => low,
+                    x if x > high => high,
+                    x => x,
+                };
+                to.zip(result.data).for_each(|(y, x)| *y = limited(x) as f32);
             } else {
                 let to = integers.next().into_iter().flat_map(|y| y.iter_mut());
                 to.zip(result.data).for_each(|(y, x)| *y = x as i64);

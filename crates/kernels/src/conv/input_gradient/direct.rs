@@ -5,8 +5,9 @@
 //! shift(k) = k · dilation / stride, r = k · dilation mod stride           down and right alike, in padded coordinates
 //! ```
 
+use crate::cache::{collide, spaced};
 use crate::conv::Geometry;
-use crate::conv::sweep::{Sweep, collide, spaced};
+use crate::conv::sweep::Sweep;
 use crate::isa::vectorize;
 use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
 
@@ -165,18 +166,21 @@ impl Direct {
         let ([h, w], [top, left], pitch) = (self.g.output, self.border, self.size[1]);
         let (planes, slack) = copy.split_at_mut(self.g.channels_out * self.plane);
         slack.fill(0.0);
-        vectorize(|| {
-            for (from, to) in dy.chunks_exact(h * w).zip(planes.chunks_exact_mut(self.plane)) {
-                to[..top * pitch].fill(0.0);
-                to[(top + h) * pitch..].fill(0.0);
-                let rows = to[top * pitch..].chunks_exact_mut(pitch);
-                for (from, to) in from.chunks_exact(w).zip(rows) {
-                    to[..left].fill(0.0);
-                    to[left..left + w].iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                    to[left + w..].fill(0.0);
+        vectorize(
+            #[inline(always)]
+            || {
+                for (from, to) in dy.chunks_exact(h * w).zip(planes.chunks_exact_mut(self.plane)) {
+                    to[..top * pitch].fill(0.0);
+                    to[(top + h) * pitch..].fill(0.0);
+                    let rows = to[top * pitch..].chunks_exact_mut(pitch);
+                    for (from, to) in from.chunks_exact(w).zip(rows) {
+                        to[..left].fill(0.0);
+                        to[left..left + w].iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                        to[left + w..].fill(0.0);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 
