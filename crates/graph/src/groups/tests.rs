@@ -213,6 +213,27 @@ fn a_living_channel_stays() {
 }
 
 #[test]
+fn a_channel_that_speaks_only_far_from_zero_or_only_near_it_stays() {
+    for (weight, bias) in [(0.5, -60.0), (-0.5, -60.0), (0.001, 0.01), (500.0, -1.0)] {
+        let mut net = Net::new();
+        let batch = Dim::symbol("batch");
+        let x = net.g.input("x", Type::f32(Shape(vec![batch, 1.into()])));
+        let w = Tensor::new(&[2, 1], vec![weight, 1.0]).unwrap();
+        let w = net.g.param("w", Role::Weight, w).unwrap();
+        let b = net.g.param("b", Role::Bias, Tensor::new(&[2], vec![bias, 0.0]).unwrap()).unwrap();
+        let x = net.add("first", Gemm::linear(), &[x, w, b]);
+        let x = net.add("clip", Clip { min: Some(0.0), max: Some(1.0) }, &[x]);
+        let y = net.linear("second", x, 3);
+        net.g.outputs.push(y);
+        let found = groups(&net.g).unwrap();
+        let removed = remove(&net.g, &found, &[Channel { group: 0, index: 0 }]).unwrap();
+        let why = "`second` reads it, and it says more than a constant";
+        let stayed: Vec<&str> = removed.stayed.iter().map(|one| one.why.as_str()).collect();
+        assert_eq!(stayed, [why], "{weight} x + {bias}");
+    }
+}
+
+#[test]
 fn the_last_channel_stays() {
     let mut net = Net::new();
     let x = net.image(3, 4);
