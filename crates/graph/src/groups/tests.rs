@@ -1,11 +1,10 @@
 //! A zoo of networks that are hard to take channels out of: what is left must say the same.
 
 use super::*;
+use crate::answers::{answers, furthest, through_a_file};
 use crate::check::Numbers;
-use crate::container::Metadata;
 use crate::op::*;
-use crate::shape::Bindings;
-use crate::{Array, Dim, Role, Shape, Tensor, Type, ValueId, bound, evaluate, onnx};
+use crate::{Dim, Role, Shape, Tensor, Type, ValueId};
 
 /// Builds networks with seeded numbers.
 struct Net {
@@ -90,29 +89,6 @@ impl Net {
     }
 }
 
-fn run(g: &Graph) -> Vec<Array> {
-    let sizes = Bindings::from([("batch".to_owned(), 2)]);
-    let mut numbers = Numbers(99);
-    let inputs = g
-        .inputs
-        .iter()
-        .map(|id| Array::from_fn(&bound(g, *id, &sizes).unwrap(), |_| numbers.number()));
-    evaluate(g, &inputs.collect::<Vec<_>>(), &g.outputs, 0).unwrap()
-}
-
-fn furthest(a: &[Array], b: &[Array]) -> f64 {
-    let far = |(a, b): (&Array, &Array)| {
-        assert_eq!(a.shape, b.shape);
-        a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs() / (1.0 + a.abs())).fold(0.0, f64::max)
-    };
-    a.iter().zip(b).map(far).fold(0.0, f64::max)
-}
-
-fn through_a_file(g: &Graph) -> Graph {
-    let bytes = onnx::export(g, &Metadata::default()).unwrap();
-    onnx::import(&bytes, None, onnx::Batch::AsStored).unwrap()
-}
-
 /// Sets what makes a channel to zero, biases and shifts apart: it may still say a constant.
 fn silence(g: &mut Graph, groups: &Groups, channel: Channel) {
     for member in &groups.groups[channel.group].members {
@@ -149,9 +125,9 @@ fn check(g: &Graph) -> usize {
             param.tensor.data_mut().iter_mut().for_each(|b| *b *= scale);
         }
         let removed = remove(&masked, &found, &dead).unwrap();
-        let far = furthest(&run(&masked), &run(&removed.graph));
+        let far = furthest(&answers(&masked), &answers(&removed.graph));
         assert!(far < 1e-5, "{far} at {scale}: {}", found.text(g));
-        let far = furthest(&run(&removed.graph), &run(&through_a_file(&removed.graph)));
+        let far = furthest(&answers(&removed.graph), &answers(&through_a_file(&removed.graph)));
         assert!(far < 1e-5, "{far} at {scale}, exported");
         let size = |g: &Graph| g.params.iter().map(|p| p.tensor.data().len()).sum::<usize>();
         went = dead.len() - removed.stayed.len();
@@ -244,7 +220,7 @@ fn the_last_channel_stays() {
     dead.iter().for_each(|channel| silence(&mut g, &found, *channel));
     let removed = remove(&g, &found, &dead).unwrap();
     assert_eq!(removed.stayed[0].why, "it is the last of its layer");
-    assert!(furthest(&run(&g), &run(&removed.graph)) < 1e-6);
+    assert!(furthest(&answers(&g), &answers(&removed.graph)) < 1e-6);
 }
 
 #[test]
@@ -492,7 +468,7 @@ fn what_looks_dead_is_found_on_either_side_of_a_channel() {
     assert_eq!(dead(&g, &found), channels);
     let removed = remove(&g, &found, &channels).unwrap();
     assert_eq!(removed.stayed, []);
-    assert!(furthest(&run(&g), &run(&removed.graph)) < 1e-6);
+    assert!(furthest(&answers(&g), &answers(&removed.graph)) < 1e-6);
 }
 
 #[test]
