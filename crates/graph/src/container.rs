@@ -1,30 +1,36 @@
 //! The `.hoyer` file: a network and what belongs to it, in one checked container.
 //!
 //! ```text
-//! magic  version  header length  file length │ header (JSON) │ tensors │ CRC-32
-//!   8       4           4             8      │               │         │   4      bytes, little-endian
+//! magic  version  bytes that follow │ header (JSON, deflated) │ tensors │ CRC-32
+//!   8       1          varint       │                         │         │   4      little-endian
 //! ```
-//! The header holds the graph, what each parameter is and where its bytes lie, and [`Metadata`]; `docs/format.md`
-//! has every field. A tensor is stored whole, or as a bitmap and the values that live, so that a pruned network is
-//! already small.
+//! The header holds the graph, what each parameter is, and [`Metadata`]; a tensor is coded bit by bit, each as cheap as it is
+//! likely. `docs/format.md` has every byte.
+//!
+//! Nothing in a [`Graph`] says that a tensor is quantized: one of few different numbers is, and is stored as such.
 //!
 //! Invariants: what can be written can be read, and is then equal (a dead `-0` becomes `0`); bytes that were read
 //! are a sound graph ([`validate`]); no bytes panic, and none make the reader allocate more than a fixed multiple of
 //! their number.
-//! Not here: quantized and entropy-coded storage; ONNX.
+//! Not here: which numbers to keep (`hoyer_learn::quantize`); ONNX.
 
+mod coder;
 mod file;
 mod frame;
 mod header;
 mod metadata;
+mod parts;
 mod tensors;
 mod validate;
+mod varint;
 
 #[cfg(test)]
 mod tests;
 
+pub use coder::Storage;
 pub use file::{load, save, write_atomic};
 pub use metadata::Metadata;
+pub use parts::{Parts, TensorPart, parts};
 pub use validate::validate;
 
 use crate::{Graph, Result};
@@ -52,9 +58,8 @@ use header::Header;
 /// ```
 pub fn to_bytes(graph: &Graph, metadata: &Metadata) -> Result<Vec<u8>> {
     validate(graph)?;
-    let (params, body) = tensors::encode(&graph.params);
-    let header = Header::new(graph, params, metadata).to_json()?;
-    frame::seal(header, &body)
+    let header = Header::new(graph, metadata).to_json()?;
+    Ok(frame::seal(&header, &tensors::encode(&graph.params)))
 }
 
 /// The graph and metadata in the bytes of a `.hoyer` file.
@@ -64,10 +69,10 @@ pub fn to_bytes(graph: &Graph, metadata: &Metadata) -> Result<Vec<u8>> {
 ///   that is known
 /// - [`Error::Invalid`](crate::Error::Invalid) or [`Error::Node`](crate::Error::Node) if the graph in it is not sound
 pub fn from_bytes(bytes: &[u8]) -> Result<(Graph, Metadata)> {
-    let (header, body) = frame::open(bytes)?;
-    let header = Header::from_json(header)?;
-    let params = tensors::decode(&header.params, body)?;
-    let (graph, metadata) = header.into_graph(params);
+    let opened = frame::open(bytes)?;
+    let header = Header::from_json(&opened.header)?;
+    let params = tensors::decode(&header.params, opened.body)?;
+    let (graph, metadata) = header.into_graph(params)?;
     validate(&graph)?;
     Ok((graph, metadata))
 }

@@ -89,6 +89,11 @@ fn a_run_leaves_all_its_files_and_says_what_it_reached() {
     let inspect = done(folder.path(), "inspect out/model.hoyer --json");
     let inspect: serde_json::Value = serde_json::from_str(&inspect).unwrap();
     assert_eq!(inspect["weights_nonzero"], 2_000);
+    let bytes = |part: &serde_json::Value| part.as_u64().unwrap();
+    let parts = &inspect["parts"];
+    let tensors = parts["tensors"].as_array().unwrap().iter().map(|tensor| bytes(&tensor["bytes"]));
+    let sum = bytes(&parts["frame_bytes"]) + bytes(&parts["header_bytes"]) + tensors.sum::<u64>();
+    assert_eq!(inspect["file_bytes"], sum);
     assert!(done(folder.path(), "inspect out/model.hoyer").contains("fc1"));
     let groups = done(folder.path(), "inspect out/model.hoyer --groups");
     assert!(groups.starts_with("fc1.weight["), "{groups}");

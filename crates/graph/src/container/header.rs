@@ -1,47 +1,76 @@
 //! The header of a `.hoyer` file: everything but the numbers, as JSON.
 //!
+//! What follows from the rest is not written: types of what nodes give, names of values that are called after their
+//! parameter or node, empty lists.
+//!
 //! Invariants: a header that is written reads back equal.
 //! Not here: how the numbers are stored (`tensors`), whether the graph is sound (`validate`).
 
+use super::damaged;
 use super::metadata::Metadata;
-use super::tensors::Stored;
-use super::{damaged, validate::malformed};
-use crate::graph::{Graph, Node, Param, Role, Update, Value, ValueId};
+use super::validate::{check_rank, malformed};
+use crate::graph::{Graph, Node, Param, Role, Source, Type, Update, Value, ValueId};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What a parameter is and where its numbers lie.
+/// What a parameter is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredParam {
     pub(super) name: String,
     pub(super) role: Role,
     pub(super) shape: Vec<usize>,
-    pub(super) storage: Stored,
-    /// First byte, counted from the first byte after the header.
-    pub(super) offset: usize,
-    /// Bytes.
-    pub(super) length: usize,
+}
+
+/// A value, without what follows from its source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredValue {
+    source: Source,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Of inputs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Type>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Header {
     name: String,
-    values: Vec<Value>,
+    values: Vec<StoredValue>,
     nodes: Vec<Node>,
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     updates: Vec<Update>,
     pub(super) params: Vec<StoredParam>,
+    #[serde(default, skip_serializing_if = "is_empty")]
     metadata: Metadata,
 }
 
+fn is_empty(metadata: &Metadata) -> bool {
+    metadata.0.is_empty()
+}
+
 impl Header {
-    pub(super) fn new(graph: &Graph, params: Vec<StoredParam>, metadata: &Metadata) -> Self {
+    /// Of a graph that is sound.
+    pub(super) fn new(graph: &Graph, metadata: &Metadata) -> Self {
+        let param = |param: &Param| StoredParam {
+            name: param.name.clone(),
+            role: param.role,
+            shape: param.tensor.shape().to_vec(),
+        };
+        let params: Vec<StoredParam> = graph.params.iter().map(param).collect();
+        let value = |value: &Value| StoredValue {
+            source: value.source,
+            name: (usual_name(value.source, &params, &graph.nodes).as_ref() != Some(&value.name))
+                .then(|| value.name.clone()),
+            kind: (value.source == Source::Input).then(|| value.kind.clone()),
+        };
         Self {
             name: graph.name.clone(),
-            values: graph.values.clone(),
+            values: graph.values.iter().map(value).collect(),
             nodes: graph.nodes.clone(),
             inputs: graph.inputs.clone(),
             outputs: graph.outputs.clone(),
@@ -51,9 +80,51 @@ impl Header {
         }
     }
 
-    pub(super) fn into_graph(self, params: Vec<Param>) -> (Graph, Metadata) {
-        let Self { name, values, nodes, inputs, outputs, updates, metadata, .. } = self;
-        (Graph { name, values, nodes, params, inputs, outputs, updates }, metadata)
+    /// The graph; types are worked out in the order of the nodes.
+    pub(super) fn into_graph(self, params: Vec<Param>) -> Result<(Graph, Metadata)> {
+        let values = self.values.iter().enumerate().map(|(at, value)| self.value(at, value));
+        let values = values.collect::<Result<_>>()?;
+        let Self { name, nodes, inputs, outputs, updates, metadata, .. } = self;
+        let mut graph = Graph { name, values, nodes, params, inputs, outputs, updates };
+        for value in &graph.values {
+            check_rank(&graph, &value.name, &value.kind)?;
+        }
+        for i in 0..graph.nodes.len() {
+            let node = &graph.nodes[i];
+            let is_there = |id: &&ValueId| id.0 < graph.values.len();
+            if let Some(id) = node.inputs.iter().chain(&node.outputs).find(|id| !is_there(id)) {
+                let (name, id) = (&node.name, id.0);
+                let what = format!("node `{name}` reads or gives value {id}, which is none");
+                return Err(malformed(&graph.name, what));
+            }
+            let kinds = graph.infer(&node.name, &node.op, &node.inputs)?;
+            let outputs = node.outputs.clone();
+            for (id, kind) in outputs.into_iter().zip(kinds) {
+                check_rank(&graph, &graph.value(id).name, &kind)?;
+                graph.values[id.0].kind = kind;
+            }
+        }
+        Ok((graph, metadata))
+    }
+
+    /// A value with its name, and its type if it is no node's.
+    fn value(&self, at: usize, stored: &StoredValue) -> Result<Value> {
+        let refuse = |why: &str| damaged(format!("its header: value {at} {why}"));
+        let name =
+            stored.name.clone().or_else(|| usual_name(stored.source, &self.params, &self.nodes));
+        let name = name.ok_or_else(|| refuse("has no name"))?;
+        let kind = match (stored.source, &stored.kind) {
+            (Source::Input, Some(kind)) => kind.clone(),
+            (Source::Input, None) => return Err(refuse("is an input without a kind")),
+            (_, Some(_)) => return Err(refuse("has a kind, but is no input")),
+            (Source::Param(id), None) => {
+                let param = self.params.get(id.0).ok_or_else(|| refuse("is of no parameter"))?;
+                Type::f32(param.shape.as_slice())
+            }
+            // Worked out later.
+            (Source::Node(..), None) => Type::f32([]),
+        };
+        Ok(Value { name, kind, source: stored.source })
     }
 
     /// Refuses what JSON cannot hold: it has no infinities and no NaN, and readers limit its depth.
@@ -70,5 +141,17 @@ impl Header {
 
     pub(super) fn from_json(json: &[u8]) -> Result<Self> {
         serde_json::from_slice(json).map_err(|error| damaged(format!("its header: {error}")))
+    }
+}
+
+/// What a value is called unless the header says otherwise.
+fn usual_name(source: Source, params: &[StoredParam], nodes: &[Node]) -> Option<String> {
+    match source {
+        Source::Input => None,
+        Source::Param(id) => params.get(id.0).map(|param| param.name.clone()),
+        Source::Node(id, at) => nodes.get(id.0).map(|node| match node.outputs.len() {
+            1 => node.name.clone(),
+            _ => format!("{}:{at}", node.name),
+        }),
     }
 }

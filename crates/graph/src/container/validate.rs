@@ -44,6 +44,14 @@ pub fn validate(graph: &Graph) -> Result<()> {
     check_updates(graph)
 }
 
+/// Refuses more dimensions than any network has.
+pub(super) fn check_rank(graph: &Graph, name: &str, kind: &Type) -> Result<()> {
+    match kind.shape.rank() {
+        0..=MAX_RANK => Ok(()),
+        rank => refuse(graph, format!("`{name}` has {rank} dimensions, need at most {MAX_RANK}")),
+    }
+}
+
 /// Says what is wrong with a graph.
 pub(super) fn malformed(graph: &str, what: String) -> Error {
     Error::Invalid { graph: graph.to_owned(), what }
@@ -81,13 +89,7 @@ fn check_values(graph: &Graph) -> Result<()> {
     let mut has_value = vec![false; graph.params.len()];
     for (i, value) in graph.values.iter().enumerate() {
         let name = &value.name;
-        let rank = value.kind.shape.rank();
-        if rank > MAX_RANK {
-            return refuse(
-                graph,
-                format!("`{name}` has {rank} dimensions, need at most {MAX_RANK}"),
-            );
-        }
+        check_rank(graph, name, &value.kind)?;
         match value.source {
             Source::Input => {}
             Source::Param(id) => {

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use hoyer::assemble::{cost_of_one, layers};
-use hoyer_graph::container::Metadata;
+use hoyer::model_file::Format;
+use hoyer_graph::container::{self, Metadata, Parts};
 use hoyer_graph::groups::{ChannelGroup, Member, groups};
 use hoyer_graph::{Cost, Graph, LayerCost};
 use serde_json::json;
@@ -40,17 +41,72 @@ impl Inspect {
         let file_bytes = std::fs::metadata(&self.model)
             .with_context(|| format!("cannot read {}", self.model.display()))?
             .len();
+        let parts = self.parts()?;
         if self.json {
-            writeln!(out, "{:#}", as_json(&graph, &cost, file_bytes, &metadata)?)?;
+            let mut object = as_json(&graph, &cost, file_bytes, &metadata)?;
+            if let Some(parts) = &parts {
+                object["parts"] = parts_json(parts);
+            }
+            writeln!(out, "{object:#}")?;
             return Ok(());
         }
         writeln!(out, "{}\n", signature(&graph))?;
         write!(out, "{}", layer_table(&cost))?;
         writeln!(out)?;
         write!(out, "{}", size_table(&cost, file_bytes))?;
+        if let Some(parts) = &parts {
+            write!(out, "\n{}", parts_table(parts, &graph))?;
+        }
         write!(out, "{}", facts(&metadata))?;
         Ok(())
     }
+
+    /// Where the bytes of a `.hoyer` file go.
+    fn parts(&self) -> anyhow::Result<Option<Parts>> {
+        if Format::of(&self.model) == Some(Format::Onnx) {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(&self.model)
+            .with_context(|| format!("cannot read {}", self.model.display()))?;
+        Ok(Some(container::parts(&bytes)?))
+    }
+}
+
+fn parts_table(parts: &Parts, graph: &Graph) -> String {
+    let mut rows =
+        vec![row(["part of the file", "stored as", "bytes", "bits each", "bits a nonzero"])];
+    let plain = |name: &str, how: &str, bytes: usize| {
+        vec![name.into(), how.into(), thousands(bytes as u64), String::new(), String::new()]
+    };
+    rows.push(plain("frame", "", parts.frame));
+    rows.push(plain("graph and facts", "deflated", parts.header));
+    for (tensor, param) in parts.tensors.iter().zip(&graph.params) {
+        let bits = |of: usize| match of {
+            0 => "-".into(),
+            _ => format!("{:.2}", 8.0 * tensor.bytes as f64 / of as f64),
+        };
+        rows.push(vec![
+            tensor.name.clone(),
+            tensor.storage.name().into(),
+            thousands(tensor.bytes as u64),
+            bits(tensor.elements),
+            bits(param.nonzero()),
+        ]);
+    }
+    table(&rows)
+}
+
+fn parts_json(parts: &Parts) -> serde_json::Value {
+    let tensor = |tensor: &container::TensorPart| {
+        let (name, storage) = (&tensor.name, tensor.storage.name());
+        json!({ "name": name, "storage": storage, "elements": tensor.elements, "bytes": tensor.bytes })
+    };
+    json!({
+        "frame_bytes": parts.frame,
+        "header_bytes": parts.header,
+        "header_inflated_bytes": parts.header_inflated,
+        "tensors": parts.tensors.iter().map(tensor).collect::<Vec<_>>(),
+    })
 }
 
 fn write_groups(graph: &Graph, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
