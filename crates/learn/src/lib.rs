@@ -13,6 +13,7 @@ mod error;
 pub mod observer;
 pub mod optimizer;
 pub mod penalty;
+pub mod quantize;
 pub mod recipe;
 pub mod record;
 mod saliency;

@@ -35,6 +35,7 @@ mod calibrate;
 mod cut;
 mod learn;
 mod nearest;
+mod quantize;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -43,6 +44,8 @@ pub use calibrate::Calibrate;
 pub use cut::{Auto, ChannelRule, Cut, Rule};
 pub(crate) use learn::long;
 pub use learn::{Distill, Gradual, Learn, Narrow, Score};
+pub(crate) use quantize::Precision;
+pub use quantize::Quantize;
 
 use crate::record::StageKind;
 
@@ -181,6 +184,8 @@ pub enum Stage {
     Prune(Cut),
     /// Statistics of batch normalization are measured anew.
     Calibrate(Calibrate),
+    /// Weights and biases take few different numbers.
+    Quantize(Quantize),
     /// Training of what is left.
     Finetune(Learn),
 }
@@ -194,6 +199,7 @@ impl Stage {
             Self::Sparsify(_) => StageKind::Sparsify,
             Self::Prune(_) => StageKind::Prune,
             Self::Calibrate(_) => StageKind::Calibrate,
+            Self::Quantize(_) => StageKind::Quantize,
             Self::Finetune(_) => StageKind::Finetune,
         }
     }
@@ -203,7 +209,7 @@ impl Stage {
     pub fn learn(&self) -> Option<&Learn> {
         match self {
             Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => Some(learn),
-            Self::Prune(_) | Self::Calibrate(_) => None,
+            Self::Prune(_) | Self::Calibrate(_) | Self::Quantize(_) => None,
         }
     }
 
@@ -211,7 +217,7 @@ impl Stage {
     pub fn learn_mut(&mut self) -> Option<&mut Learn> {
         match self {
             Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => Some(learn),
-            Self::Prune(_) | Self::Calibrate(_) => None,
+            Self::Prune(_) | Self::Calibrate(_) | Self::Quantize(_) => None,
         }
     }
 
@@ -225,6 +231,7 @@ impl Stage {
         match self {
             Self::Prune(cut) => cut.check(promise),
             Self::Calibrate(calibrate) => calibrate.check(),
+            Self::Quantize(quantize) => quantize.check(promise),
             Self::Train(learn) if learn.penalty.is_some() || learn.cuts() => {
                 let text = "train has neither penalty nor gradual nor narrow; such a stage is kind = \"sparsify\"";
                 Err(Error::Recipe(text.into()))
@@ -299,6 +306,11 @@ impl Recipe {
                 Error::Recipe(format!("recipe: stage {} ({kind}): {error}", at + 1))
             };
             stage.check(self.promise).map_err(place)?;
+            let is_last = at + 1 == self.stage.len();
+            if stage.kind() == StageKind::Quantize && !is_last {
+                let text = "it has to be the last stage: what comes after it would undo it";
+                return Err(place(Error::Recipe(text.into())));
+            }
         }
         Ok(())
     }

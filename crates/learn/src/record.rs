@@ -20,6 +20,8 @@ pub enum StageKind {
     Prune,
     /// Statistics of batch normalization are measured anew; no training.
     Calibrate,
+    /// Weights and biases take few different numbers; no training.
+    Quantize,
     /// Training of what is left, the mask held.
     Finetune,
 }
@@ -37,6 +39,7 @@ impl StageKind {
             Self::Sparsify => "sparsify",
             Self::Prune => "prune",
             Self::Calibrate => "calibrate",
+            Self::Quantize => "quantize",
             Self::Finetune => "finetune",
         }
     }
@@ -181,6 +184,7 @@ mod tests {
             StageKind::Sparsify,
             StageKind::Prune,
             StageKind::Calibrate,
+            StageKind::Quantize,
             StageKind::Finetune,
         ] {
             let text = serde_json::to_string(&kind).unwrap();

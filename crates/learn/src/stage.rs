@@ -27,6 +27,7 @@ mod channels;
 mod cut;
 mod gradual;
 mod learn;
+mod quantize;
 mod small;
 #[cfg(test)]
 mod tests;
@@ -154,6 +155,7 @@ impl<'a> Run<'a> {
         let score = match stage {
             Stage::Prune(cut) => self.cut(cut)?,
             Stage::Calibrate(calibrate) => self.calibrate(calibrate)?,
+            Stage::Quantize(quantize) => self.quantize(quantize)?,
             Stage::Train(learn) | Stage::Sparsify(learn) | Stage::Finetune(learn) => {
                 self.learn(learn, stage.kind())?
             }

@@ -163,6 +163,20 @@ impl Trainer {
         Ok(Found { loss, correct, penalty: self.optimizer.penalty() })
     }
 
+    /// Computes the gradients of a batch for scores, and changes no weight.
+    pub(crate) fn look(&mut self, samples: &dyn Samples, first: usize, step: u64) -> Result<()> {
+        fill(samples, first, self.program.input_mut(self.training.input), &self.pool);
+        let labels = self.program.labels_mut(self.training.labels);
+        fill_labels(samples, first, labels, self.training.classes)?;
+        self.program.run(&mut self.params, step);
+        let (watched, program) = (&self.watched, &self.program);
+        if let Some(saliency) = &mut self.saliency {
+            let gradients = watched.iter().map(|at| program.value(self.training.gradients[*at]));
+            saliency.look_at(gradients, &self.pool);
+        }
+        Ok(())
+    }
+
     fn update(&mut self, pace: Pace) -> Result<()> {
         let Self { params, trained, training, program, optimizer, pool, .. } = self;
         if optimizer.must_look() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hoyer::model_file::{self, is_model_file};
 use hoyer_learn::recipe::{
-    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Recipe, Rule, Score, Stage,
+    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Quantize, Recipe, Rule, Score, Stage,
 };
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
@@ -54,6 +54,9 @@ pub(crate) struct RecipeFlags {
     /// Keep a multiple of N channels in every group, where channels are removed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     round_to: Option<u16>,
+    /// Store weights as few levels: of N bits a layer, or auto, as few as the accuracy allows
+    #[arg(long, value_name = "N|auto", value_parser = bits)]
+    bits: Option<Bits>,
     /// Leave out single inputs too, where a first linear layer reads them
     #[arg(long)]
     inputs: bool,
@@ -69,6 +72,18 @@ enum Budget {
     Accuracy(f64),
     Weights(u64),
     Macs(u64),
+}
+
+/// How many bits of a level; none is as few as the accuracy allows.
+#[derive(Debug, Clone, Copy)]
+struct Bits(Option<u8>);
+
+fn bits(text: &str) -> Result<Bits, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(Bits(None)),
+        (_, Ok(bits @ 1..=8)) => Ok(Bits(Some(bits))),
+        _ => Err("need auto or a number from 1 to 8".into()),
+    }
 }
 
 fn budget(text: &str) -> Result<Budget, String> {
@@ -110,6 +125,9 @@ impl RecipeFlags {
         }
         self.penalize(&mut recipe)?;
         recipe.inputs |= self.inputs;
+        if let Some(bits) = self.bits {
+            quantize(&mut recipe, bits);
+        }
         if let Some(multiple) = self.round_to {
             round(&mut recipe, multiple.into())?;
         }
@@ -226,6 +244,15 @@ fn keep(recipe: &mut Recipe, budget: Budget) {
             learns.filter_map(|learn| learn.narrow.as_mut()).for_each(|narrow| narrow.macs = macs);
         }
     }
+}
+
+/// Sets how the last stage quantizes, and adds one if there is none.
+fn quantize(recipe: &mut Recipe, bits: Bits) {
+    if let Some(Stage::Quantize(last)) = recipe.stage.last_mut() {
+        last.bits = bits.0;
+        return;
+    }
+    recipe.stage.push(Stage::Quantize(Quantize { bits: bits.0, ..Quantize::default() }));
 }
 
 /// Makes all that removes channels leave round numbers of them.

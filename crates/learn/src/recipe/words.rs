@@ -1,6 +1,7 @@
 //! The settings of a stage as a line that a person can read.
 
-use super::{Cut, Learn, Stage};
+use super::{Cut, Learn, Quantize, Stage};
+use crate::quantize::Levels;
 
 impl Stage {
     /// Its settings in one line, for records and reports.
@@ -12,6 +13,7 @@ impl Stage {
             Self::Calibrate(calibrate) => {
                 format!("statistics of batch normalization over {} batches", calibrate.batches)
             }
+            Self::Quantize(quantize) => of_quantize(quantize),
         }
     }
 }
@@ -35,6 +37,20 @@ fn of_learn(learn: &Learn) -> String {
         words.push(format!("weights averaged over about {:.0} steps", 1.0 / (1.0 - average)));
     }
     words.join(", ")
+}
+
+fn of_quantize(quantize: &Quantize) -> String {
+    let levels = match quantize.levels {
+        Levels::Uniform => "multiples of a step",
+        Levels::KMeans => "clusters",
+        Levels::Either => "multiples of a step or clusters",
+    };
+    let how = match (quantize.bits, quantize.accuracy) {
+        (Some(bits), _) => format!("at most 2^{bits} levels a layer"),
+        (None, Some(accuracy)) => format!("as small as a validation accuracy of {accuracy} allows"),
+        (None, None) => "as small as the promised accuracy allows".into(),
+    };
+    format!("{levels}, {how}")
 }
 
 fn of_cut(cut: &Cut) -> String {

@@ -13,6 +13,7 @@ use crate::record::EpochRecord;
 use crate::samples::Samples;
 
 mod channels;
+mod quantize;
 
 const INPUTS: usize = 16;
 
