@@ -103,7 +103,7 @@ impl Geometry {
     }
 
     /// Checks that every window lies inside the padded input; the unsafe kernels rely on it.
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         let padded = self.padded();
         let fits = (0..2).all(|i| {
             let reach = self.dilation[i] * (self.kernel[i] - 1) + 1;

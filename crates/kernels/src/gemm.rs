@@ -7,7 +7,7 @@
 //! columns stand side by side (`plane_product`) and its rows do not fight for the same sets of the cache; else it is copied.
 //! Where columns do not stand side by side (a linear layer's forward pass), the transposed product is computed: `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
 //! A piece is computed by one thread in a fixed order, so the result does not depend on the number of threads,
-//! and nothing is allocated in a run.
+//! and nothing is allocated in a run. One row times a transposed matrix has a kernel of its own (`gemv`).
 //! Not here: convolutions (`conv`).
 
 use crate::cache::collide;
@@ -122,7 +122,8 @@ impl Gemm {
 
     /// How much scratch memory [`Self::run`] needs, in elements.
     pub fn scratch_len(&self) -> usize {
-        if self.direct { 0 } else { (self.sizes.k + self.rows) * self.width }
+        let one_vector = self.sizes.m == 1 && self.sizes.trans_b;
+        if self.direct || one_vector { 0 } else { (self.sizes.k + self.rows) * self.width }
     }
 
     /// Computes `c = a · b`, then the epilogue.
@@ -156,6 +157,11 @@ impl Gemm {
             let empty_sum = |j: usize| epilogue.bias.map_or(0.0, |bias| bias[j]);
             let floor = epilogue.activation.floor();
             c.iter_mut().enumerate().for_each(|(at, y)| *y = empty_sum(at % n).max(floor));
+            return;
+        }
+        if m == 1 && trans_b {
+            crate::gemv::gemv(pool, &b.data()[..n * k], &a.data()[..k], c);
+            finish_row(c, epilogue);
             return;
         }
         let (left, right) = if trans_b { (b.transposed(), a.transposed()) } else { (a, b) };
@@ -258,6 +264,16 @@ fn copy_strip(matrix: Matrix<'_>, first: usize, copy: &mut [f32]) {
         let column = data[(first + j) * cs..].iter().step_by(rs);
         copy[j..].iter_mut().step_by(STRIP).zip(column).for_each(|(to, from)| *to = *from);
     }
+}
+
+/// Bias and activation of a single row.
+fn finish_row(c: &mut [f32], epilogue: &Epilogue<'_>) {
+    let floor = epilogue.activation.floor();
+    if let Some(bias) = epilogue.bias {
+        c.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+    }
+    // No `max`: a NaN is never hidden.
+    c.iter_mut().for_each(|y| *y = if *y < floor { floor } else { *y });
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The instruction set, chosen when the program runs: AVX2 with FMA, or whatever the build assumes.
+//! The instruction set, chosen when the program runs: AVX-512, AVX2 with FMA, or whatever the build assumes.
 //!
 //! A loop handed to [`vectorize`] is compiled twice, once with AVX2 and FMA switched on, and the machine decides
 //! which copy runs. So a release binary built without flags is fast, and both copies pass the same tests.
@@ -13,9 +13,11 @@ pub enum Isa {
     Portable,
     /// x86-64 with AVX2 and FMA.
     Avx2,
+    /// x86-64 with AVX2, FMA and the foundation of AVX-512.
+    Avx512,
 }
 
-/// 0 = not looked up yet, 1 = portable, 2 = AVX2.
+/// 0 = not looked up yet, 1 = portable, 2 = AVX2, 3 = AVX-512.
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
 /// The instruction set in use.
@@ -24,15 +26,15 @@ pub fn isa() -> Isa {
     match CHOSEN.load(Ordering::Relaxed) {
         0 => detect(),
         1 => Isa::Portable,
-        _ => Isa::Avx2,
+        2 => Isa::Avx2,
+        _ => Isa::Avx512,
     }
 }
 
 #[cold]
 fn detect() -> Isa {
-    let best = if machine_has_avx2() { Isa::Avx2 } else { Isa::Portable };
-    force(best);
-    best
+    force(Isa::Avx512);
+    isa()
 }
 
 fn machine_has_avx2() -> bool {
@@ -43,16 +45,33 @@ fn machine_has_avx2() -> bool {
     return false;
 }
 
-/// Makes every later call use `isa`, as far as the machine has it; for tests and comparisons.
+fn machine_has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return machine_has_avx2() && std::arch::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Makes every later call use `isa`, or the best below it that the machine has; for tests and comparisons.
 pub fn force(isa: Isa) {
-    let usable = isa == Isa::Avx2 && machine_has_avx2();
-    CHOSEN.store(if usable { 2 } else { 1 }, Ordering::Relaxed);
+    let chosen = match isa {
+        Isa::Avx512 if machine_has_avx512() => 3,
+        Isa::Avx512 | Isa::Avx2 if machine_has_avx2() => 2,
+        _ => 1,
+    };
+    CHOSEN.store(chosen, Ordering::Relaxed);
 }
 
 /// Whether AVX2 and FMA are in use.
 #[inline]
 pub fn has_avx2() -> bool {
-    isa() == Isa::Avx2
+    isa() != Isa::Portable
+}
+
+/// Whether AVX-512 is in use, beside AVX2 and FMA.
+#[inline]
+pub fn has_avx512() -> bool {
+    isa() == Isa::Avx512
 }
 
 /// Runs `f`, compiled for the best instruction set of this machine. Whatever `f` calls must be inlined into

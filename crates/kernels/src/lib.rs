@@ -3,7 +3,7 @@
 //! - [`isa`] chooses AVX2 or portable code when the program runs.
 //! - [`pool`] splits a call over threads, with results that do not depend on their number.
 //! - [`elementwise`], [`broadcast`], [`places`], [`reduce`], [`resample`] and [`window`] cover most ops that are no product.
-//! - [`gemm`] and [`conv`] are the products, [`lstm`] and [`gru`] layers over time; [`update`] is the optimizer's one pass over the weights.
+//! - [`gemm`] and [`conv`] are the products, [`sparse`] those with weights that are mostly zero, [`lstm`] and [`gru`] layers over time; [`update`] is the optimizer's one pass over the weights.
 //!
 //! Not here: which kernel runs when (crate `hoyer-run`).
 
@@ -15,6 +15,7 @@ pub mod elementwise;
 pub mod erf;
 pub mod exponential;
 pub mod gemm;
+pub mod gemv;
 pub mod gru;
 pub mod isa;
 mod lanes;
@@ -28,6 +29,8 @@ pub mod recurrent;
 pub mod reduce;
 pub mod resample;
 pub mod softmax;
+pub mod sparse;
 mod sums;
 pub mod update;
+mod vector;
 pub mod window;

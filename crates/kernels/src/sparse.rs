@@ -1,0 +1,34 @@
+//! Products with weights that are mostly zero: a weight times a run of pixels, and nothing for a zero.
+//!
+//! ```text
+//! y[o, q] = act( b[o] + r[o, q] + Σ_{t : w[o,t] ≠ 0} w[o, t] · x[offset(t) + q] )       for a whole plane of q at once
+//! ```
+//! Activations lie in [`Planes`], one channel after the other with zeros around it, so that a tap of a convolution is
+//! nothing but an offset: 1x1, k x k and linear layers over many samples are one loop ([`Rows`] says which weights live
+//! and where they read). It pays whether or not anything is sparse; its time is that of the weights that are left.
+//!
+//! - [`SparseConv`] is a convolution with any stride, padding, dilation and groups.
+//! - [`SparseLinear`] is a linear layer; one sample goes through the list of weights, many through the loop above.
+//! - [`mean`] and [`max_2x2`] are the pools between them.
+//! - [`Planes`] and [`Rows`] are the two layouts.
+//!
+//! Source of the scheme: Park et al. (2017), <https://arxiv.org/abs/1608.01409> (offsets instead of copies of the input);
+//! Elsen et al. (2020), <https://arxiv.org/abs/1911.09723> (channels outside, a vector of pixels in registers).
+//! Not here: whether a layer should run so (crate `hoyer-run`), dense products (`conv`, `gemm`).
+
+mod conv;
+mod linear;
+mod phases;
+mod planes;
+mod pooling;
+mod rows;
+mod spmm;
+
+pub use conv::{ConvIo, Ends, Layout, SparseConv};
+pub use linear::SparseLinear;
+pub use planes::Planes;
+pub use pooling::{max_2x2, mean};
+pub use rows::Rows;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! The loop: for a stretch of pixels that fits in registers, all rows; for a row, all its weights.
+//!
+//! ```text
+//! for a tile of T vectors of pixels, for a row o:   sums = b[o] + r[o];  for (offset, w): sums += w · x[offset ..];  store
+//! ```
+//! A tile is outside so that what the rows read of it stays in the nearest cache.
+//! Invariant: [`Job::check`] held before the unsafe loops run, so every access lies inside its slice.
+
+use super::rows::Rows;
+use crate::isa::{Isa, has_avx2, has_avx512, isa};
+use crate::vector::{Portable, Vector, WIDEST};
+use std::ops::Range;
+
+/// Most vectors of a tile: with 16 registers, what leaves some for the weight and its neighbors.
+const TILE: usize = 12;
+
+/// Planes that are read or written, one per row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed {
+    /// Where the first pixel of the first row lies.
+    pub(crate) start: usize,
+    /// From one row to the next.
+    pub(crate) plane: usize,
+}
+
+/// What is added to the sums, and what they are held within.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    /// One number for every row of the matrix.
+    pub(crate) bias: &'a [f32],
+    /// A value of the output's shape.
+    pub(crate) residual: Option<(&'a [f32], Placed)>,
+    /// Smallest and largest.
+    pub(crate) limits: [f32; 2],
+}
+
+/// A product: some rows of the matrix over a run of pixels.
+#[derive(Debug, Clone)]
+pub(crate) struct Job<'a> {
+    pub(crate) rows: &'a Rows,
+    /// Which rows.
+    pub(crate) range: Range<usize>,
+    /// Where pixel 0 is read, before the weights' offsets.
+    pub(crate) from: usize,
+    /// Where the rows of the range are written.
+    pub(crate) to: Placed,
+    /// Pixels; up to a widest vector less one more are written after the last.
+    pub(crate) pixels: usize,
+    pub(crate) finish: Finish<'a>,
+}
+
+impl Job<'_> {
+    fn check(&self, input: usize, out: usize) -> bool {
+        let count = self.range.len();
+        let run = self.pixels.next_multiple_of(WIDEST);
+        let inside = |placed: &Placed, first: usize, len: usize| {
+            placed.start + (first + count - 1) * placed.plane + run <= len
+        };
+        let residual = self.finish.residual;
+        self.range.end <= self.rows.len().min(self.finish.bias.len())
+            && self.from + self.rows.reach() + run <= input
+            && inside(&self.to, 0, out)
+            && residual.is_none_or(|(from, at)| inside(&at, self.range.start, from.len()))
+    }
+}
+
+/// Computes the product into `out`.
+///
+/// # Panics
+/// If an access lies outside a slice.
+pub(crate) fn multiply(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
+    multiply_on(isa(), job, input, out);
+}
+
+/// As [`multiply`], with the vectors of an instruction set, or the best below it that the machine has.
+pub(super) fn multiply_on(with: Isa, job: &Job<'_>, input: &[f32], out: &mut [f32]) {
+    if job.range.is_empty() || job.pixels == 0 {
+        return;
+    }
+    assert!(job.check(input.len(), out.len()), "every pixel lies inside its plane");
+    #[cfg(target_arch = "x86_64")]
+    if with == Isa::Avx512 && has_avx512() {
+        // SAFETY: the machine has AVX-512, and the accesses were checked above.
+        return unsafe { with_avx512(job, input, out) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if with != Isa::Portable && has_avx2() {
+        // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
+        return unsafe { with_avx2(job, input, out) };
+    }
+    // SAFETY: the accesses were checked above.
+    unsafe { run::<Portable>(job, input, out) };
+}
+
+/// # Safety
+/// The machine must have AVX-512; otherwise as [`run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn with_avx512(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { run::<crate::vector::Avx512>(job, input, out) };
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA; otherwise as [`run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn with_avx2(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { run::<crate::vector::Avx2>(job, input, out) };
+}
+
+/// # Safety
+/// `job.check` must hold, and the machine must have the vectors.
+#[inline(always)]
+unsafe fn run<V: Vector>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
+    let vectors = job.pixels.div_ceil(V::LEN);
+    let tiles = vectors.div_ceil(TILE);
+    let mut at = 0;
+    for tile in 0..tiles {
+        let count = (vectors - at).div_ceil(tiles - tile);
+        let pixel = at * V::LEN;
+        // SAFETY: the tile's vectors lie among the checked ones.
+        unsafe {
+            match count {
+                1 => rows::<V, 1>(job, pixel, input, out),
+                2 => rows::<V, 2>(job, pixel, input, out),
+                3 => rows::<V, 3>(job, pixel, input, out),
+                4 => rows::<V, 4>(job, pixel, input, out),
+                5 => rows::<V, 5>(job, pixel, input, out),
+                6 => rows::<V, 6>(job, pixel, input, out),
+                7 => rows::<V, 7>(job, pixel, input, out),
+                8 => rows::<V, 8>(job, pixel, input, out),
+                9 => rows::<V, 9>(job, pixel, input, out),
+                10 => rows::<V, 10>(job, pixel, input, out),
+                11 => rows::<V, 11>(job, pixel, input, out),
+                _ => rows::<V, TILE>(job, pixel, input, out),
+            }
+        }
+        at += count;
+    }
+}
+
+/// One tile of `T` vectors from `pixel` on, all rows.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn rows<V: Vector, const T: usize>(
+    job: &Job<'_>,
+    pixel: usize,
+    input: &[f32],
+    out: &mut [f32],
+) {
+    let [low, high] = job.finish.limits.map(V::splat);
+    // SAFETY: `check` held, so pixel and all that follows lie inside.
+    let from = unsafe { input.as_ptr().add(job.from + pixel) };
+    for row in job.range.clone() {
+        let mut sums = [V::splat(job.finish.bias[row]); T];
+        // SAFETY: as above, for the row's plane and the largest offset.
+        unsafe {
+            if let Some((residual, at)) = job.finish.residual {
+                let r = residual.as_ptr().add(at.start + row * at.plane + pixel);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(r.add(i * V::LEN)));
+                }
+            }
+            for entry in job.rows.row(row) {
+                let (w, x) = (V::splat(entry.value), from.add(entry.offset as usize));
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add_product(w, V::load(x.add(i * V::LEN)));
+                }
+            }
+            let to = job.to.start + (row - job.range.start) * job.to.plane + pixel;
+            let to = out.as_mut_ptr().add(to);
+            for (i, sum) in sums.iter().enumerate() {
+                sum.clamp(low, high).store(to.add(i * V::LEN));
+            }
+        }
+    }
+}
