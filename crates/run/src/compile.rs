@@ -1,5 +1,6 @@
 //! From a graph to steps: what is needed, what melts into what, where every value lives.
 //!
+//! Steps may come ready made, with values that lie in layouts of their own ([`Prepared`], [`Compiler::with`]).
 //! Not here: running the steps (`program`), the sharing of buffers (`memory`), kernels (`op`).
 
 use crate::fuse::{absorbed, gates, is_view, shown};
@@ -20,6 +21,18 @@ pub(crate) struct Compiler<'a> {
     absorbed: Vec<Option<(NodeId, Activation)>>,
     gates: Vec<Option<(NodeId, [f32; 2])>>,
     kept: Vec<ValueId>,
+    prepared: Vec<Option<Prepared>>,
+    /// Elements of values that do not lie row-major.
+    lens: Vec<Option<usize>>,
+}
+
+/// A step that was made before the compilation.
+pub(crate) struct Prepared {
+    pub(crate) kernel: Box<dyn Kernel>,
+    /// The nodes that it computes; it runs in the place of one of them.
+    pub(crate) computes: Vec<NodeId>,
+    pub(crate) reads: Vec<ValueId>,
+    pub(crate) writes: ValueId,
 }
 
 /// A node that becomes a step, and the values that the step reads and writes.
@@ -28,6 +41,7 @@ struct Scheduled {
     reads: Vec<ValueId>,
     writes: Vec<ValueId>,
     activation: Activation,
+    ready: Option<Box<dyn Kernel>>,
 }
 
 /// The values that need memory, and which of them each value of the graph is.
@@ -52,23 +66,34 @@ impl<'a> Compiler<'a> {
         let kept: Vec<ValueId> = outputs.iter().copied().chain(updated).collect();
         let needed = needed(graph, &kept);
         let (absorbed, gates) = (absorbed(graph, &kept), gates(graph, &kept));
-        Ok(Self { graph, shapes, needed, absorbed, gates, kept })
+        let (prepared, lens) = (Vec::new(), vec![None; graph.values.len()]);
+        Ok(Self { graph, shapes, needed, absorbed, gates, kept, prepared, lens })
     }
 
-    pub(crate) fn program(self, pool: &Arc<Pool>) -> Program {
-        let schedule = self.schedule();
+    /// Takes ready-made steps, one place per node, and the elements of values that do not lie row-major.
+    pub(crate) fn with(self, prepared: Vec<Option<Prepared>>, lens: Vec<Option<usize>>) -> Self {
+        Self { prepared, lens, ..self }
+    }
+
+    /// The shape of every value.
+    pub(crate) fn shapes(&self) -> &[Vec<usize>] {
+        &self.shapes
+    }
+
+    pub(crate) fn program(mut self, pool: &Arc<Pool>) -> Program {
+        let mut schedule = self.schedule();
         let lives = self.lives(&schedule);
         let layout = lay_out(&lives.list);
         let mut integers = Vec::new();
         let places = self.places(&lives, &layout.buffer, &mut integers);
         let (mut steps, mut scratch) = (Vec::new(), 0);
-        for (scheduled, &in_place) in schedule.iter().zip(&lives.in_place) {
-            let kernel = self.kernel(scheduled);
+        for (scheduled, &in_place) in schedule.iter_mut().zip(&lives.in_place) {
+            let kernel = scheduled.ready.take().unwrap_or_else(|| self.kernel(scheduled));
             scratch = scratch.max(kernel.scratch_len(pool.threads()));
             let place = |id: &ValueId| places[id.0].expect("a step reads and writes placed values");
             let inputs = scheduled.reads.iter().map(place).collect();
             let outputs = scheduled.writes.iter().map(place).collect();
-            steps.push(Step { kernel, inputs, outputs, in_place });
+            steps.push(Step { node: scheduled.node, kernel, inputs, outputs, in_place });
         }
         let updates = self.graph.updates.iter().map(|update| {
             (update.param, places[update.value.0].expect("updates are kept, so they are placed"))
@@ -85,7 +110,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn len(&self, id: ValueId) -> usize {
-        elements(&self.shapes[id.0]).expect("checked when the compilation began")
+        self.lens[id.0].unwrap_or_else(|| {
+            elements(&self.shapes[id.0]).expect("checked when the compilation began")
+        })
     }
 
     fn is_f32(&self, id: ValueId) -> bool {
@@ -111,15 +138,29 @@ impl<'a> Compiler<'a> {
     }
 
     /// The nodes that become steps, in order.
-    fn schedule(&self) -> Vec<Scheduled> {
+    fn schedule(&mut self) -> Vec<Scheduled> {
         let mut melted = vec![false; self.graph.nodes.len()];
         self.gates.iter().flatten().for_each(|(gate, _)| melted[gate.0] = true);
+        for (i, ready) in self.prepared.iter().enumerate() {
+            let computed = ready.iter().flat_map(|ready| &ready.computes);
+            computed.filter(|node| node.0 != i).for_each(|node| melted[node.0] = true);
+        }
         let mut steps = Vec::new();
         for (i, node) in self.graph.nodes.iter().enumerate() {
             let wanted = node.outputs.iter().any(|id| self.needed[id.0]);
             // A constant has its numbers from the start.
             let is_constant = matches!(node.op, Op::Constant(_));
             if melted[i] || is_view(&node.op) || is_constant || !wanted {
+                continue;
+            }
+            if let Some(ready) = self.prepared.get_mut(i).and_then(Option::take) {
+                steps.push(Scheduled {
+                    node: ready.computes[0],
+                    reads: ready.reads,
+                    writes: vec![ready.writes],
+                    activation: Activation::None,
+                    ready: Some(ready.kernel),
+                });
                 continue;
             }
             let (mut reads, mut writes) = (node.inputs.clone(), node.outputs.clone());
@@ -135,7 +176,7 @@ impl<'a> Compiler<'a> {
                 reads[0] = gate[0];
                 reads.push(gate[1]);
             }
-            steps.push(Scheduled { node: NodeId(i), reads, writes, activation });
+            steps.push(Scheduled { node: NodeId(i), reads, writes, activation, ready: None });
         }
         steps
     }
@@ -182,6 +223,9 @@ impl<'a> Compiler<'a> {
 
     /// An input whose memory the first output may take over: it dies here and nobody else shows it.
     fn in_place_input(&self, scheduled: &Scheduled, step: usize, last: &[usize]) -> Option<usize> {
+        if scheduled.ready.is_some() {
+            return None;
+        }
         let node = self.graph.node(scheduled.node);
         let roots: Vec<ValueId> = scheduled.reads.iter().map(|id| shown(self.graph, *id)).collect();
         let fits = |&n: &usize| {

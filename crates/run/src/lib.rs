@@ -1,6 +1,7 @@
 //! Runs hoyer graphs: [`Program::compile`] chooses kernels and memory once, [`Program::run`] only computes.
 //!
-//! Inference and training graphs run alike; a training graph only has more nodes.
+//! Inference and training graphs run alike; a training graph only has more nodes. [`Inference::compile`] makes more of a
+//! network whose weights stay: zeros are skipped, layers melt into one another, and a [`Plan`] says why.
 //! Not here: what ops mean (`hoyer-graph`), the kernels themselves (`hoyer-kernels`), learning
 //! (`hoyer-learn`).
 #![forbid(unsafe_code)]
@@ -8,10 +9,12 @@
 mod compile;
 mod error;
 mod fuse;
+mod inference;
 mod kernel;
 mod memory;
 mod op;
 mod program;
 
 pub use error::{Error, Result};
+pub use inference::{Choice, Format, Inference, Plan, PlanStep};
 pub use program::Program;

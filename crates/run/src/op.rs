@@ -8,7 +8,7 @@ mod arithmetic;
 mod batch_normalization;
 mod clip;
 mod concat;
-mod conv;
+pub(crate) mod conv;
 mod curve;
 mod dropout;
 mod elementwise;

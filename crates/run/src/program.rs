@@ -7,7 +7,7 @@
 use crate::Result;
 use crate::compile::Compiler;
 use crate::kernel::{Call, Few, Input, Kernel};
-use hoyer_graph::{Bindings, Graph, Param, ParamId, ValueId};
+use hoyer_graph::{Bindings, Graph, NodeId, Param, ParamId, ValueId};
 use hoyer_kernels::pool::Pool;
 use std::sync::Arc;
 
@@ -51,6 +51,8 @@ pub(crate) enum Place {
 
 /// A kernel and where it reads and writes.
 pub(crate) struct Step {
+    /// The node, the first if it computes several.
+    pub(crate) node: NodeId,
     pub(crate) kernel: Box<dyn Kernel>,
     pub(crate) inputs: Vec<Place>,
     pub(crate) outputs: Vec<Place>,
@@ -149,7 +151,7 @@ impl Program {
         }
     }
 
-    fn run_step(&mut self, i: usize, params: &[Param], step: u64) {
+    pub(crate) fn run_step(&mut self, i: usize, params: &[Param], step: u64) {
         let this = &self.steps[i];
         let mut taken: Few<(usize, Vec<f32>)> = Few::new();
         let mut taken_integers: Few<(usize, Vec<i64>)> = Few::new();

@@ -44,7 +44,7 @@ pub(crate) fn transposed(op: &ConvTranspose, site: &Site<'_>) -> Option<Box<dyn 
 }
 
 /// The convolution's numbers, one spatial axis seen as two; `None` for three and more, or empty ones.
-fn geometry(op: &Conv, x: &[usize], y: &[usize]) -> Option<Geometry> {
+pub(crate) fn geometry(op: &Conv, x: &[usize], y: &[usize]) -> Option<Geometry> {
     let window = &op.window;
     let rank = window.kernel_shape.len();
     if !(1..=2).contains(&rank) || x.contains(&0) || y.contains(&0) {

@@ -1,0 +1,84 @@
+//! Which values lie in planes: those that only sparse layers and pools read.
+//!
+//! All values of one height and width have the same padding, the most that any layer over them needs, so that a sum of two
+//! of them, and a layer between them, keep to the same lines.
+//! Not here: the copy of a value that lies row-major (`hoyer_kernels::sparse`).
+
+use super::fuse::Fused;
+use super::layers::{Layer, Shape};
+use hoyer_graph::{Graph, MaxPool, NodeId, Op};
+use hoyer_kernels::sparse::{Layout, Planes, SparseConv};
+use std::collections::BTreeMap;
+
+/// For every value: how it lies.
+pub(super) fn layouts(
+    graph: &Graph,
+    shapes: &[Vec<usize>],
+    layers: &[Option<Layer>],
+    fused: &[Option<Fused>],
+) -> Vec<Layout> {
+    let pads = pads(layers);
+    let readers = graph.readers();
+    let mut layouts = vec![Layout::Plain; graph.values.len()];
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let writes = match (&fused[i], &node.op) {
+            (Some(fused), Op::Conv(_)) => fused.writes,
+            (None, Op::MaxPool(_)) if layouts[node.inputs[0].0] != Layout::Plain => node.outputs[0],
+            _ => continue,
+        };
+        let reads_planes = |reader: &NodeId| reads_planes(graph, shapes, fused, *reader);
+        let [_, channels, height, width] = shapes[writes.0][..] else { continue };
+        if !graph.outputs.contains(&writes) && readers[writes.0].iter().all(reads_planes) {
+            let pad = pads.get(&[height, width]).copied().unwrap_or(0);
+            layouts[writes.0] = Layout::Planes(Planes::new(channels, [height, width], pad));
+        }
+    }
+    layouts
+}
+
+/// The padding for each height and width.
+fn pads(layers: &[Option<Layer>]) -> BTreeMap<[usize; 2], usize> {
+    let mut pads = BTreeMap::new();
+    for layer in layers.iter().flatten().filter(|layer| layer.is_sparse) {
+        if let Shape::Conv(g) = &layer.shape
+            && let Some(pad) = SparseConv::reads_in_place(g)
+        {
+            let most = pads.entry(g.input).or_insert(0);
+            *most = pad.max(*most);
+        }
+    }
+    pads
+}
+
+fn reads_planes(
+    graph: &Graph,
+    shapes: &[Vec<usize>],
+    fused: &[Option<Fused>],
+    reader: NodeId,
+) -> bool {
+    let node = graph.node(reader);
+    let absorbed = || fused.iter().flatten().any(|fused| fused.absorbs.contains(&reader));
+    match &node.op {
+        Op::Conv(_) => fused[reader.0].is_some(),
+        Op::Add(_) => absorbed(),
+        Op::GlobalAveragePool(_) => true,
+        Op::MaxPool(pool) => is_2x2(pool, &shapes[node.inputs[0].0]),
+        _ => false,
+    }
+}
+
+/// Whether a pool is one that reads planes.
+pub(super) fn is_2x2(pool: &MaxPool, x: &[usize]) -> bool {
+    let window = &pool.window;
+    let plain = window.pads.iter().all(|&p| p == 0) && window.dilations.iter().all(|&d| d == 1);
+    let halves = window.kernel_shape == [2, 2] && window.strides == [2, 2];
+    halves && plain && !pool.ceil_mode && x.len() == 4
+}
+
+/// Elements of a value that lies in planes.
+pub(super) fn planes_len(layout: &Layout, shape: &[usize]) -> Option<usize> {
+    match layout {
+        Layout::Plain => None,
+        Layout::Planes(planes) => Some(planes.len(shape[0])),
+    }
+}
