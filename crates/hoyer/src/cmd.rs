@@ -3,6 +3,7 @@
 //! Invariants: results go to the writer that is handed in, messages and progress bars to stderr.
 //! Not here: exit codes (`main`).
 
+mod bench;
 mod compress;
 mod data;
 mod demo;
@@ -16,6 +17,7 @@ mod out_folder;
 mod progress;
 mod recipe_flags;
 mod roots;
+mod run;
 mod run_options;
 mod summary;
 mod table;
@@ -40,6 +42,8 @@ enum Verb {
     Compress(Box<compress::Compress>),
     Train(train::Train),
     Eval(eval::Eval),
+    Run(run::Run),
+    Bench(bench::Bench),
     Export(export::Export),
     Inspect(inspect::Inspect),
     Data(data::Data),
@@ -74,6 +78,8 @@ impl Cli {
             Verb::Compress(compress) => compress.run(out),
             Verb::Train(train) => train.run(out).map(|()| Verdict::Done),
             Verb::Eval(eval) => eval.run(out).map(|()| Verdict::Done),
+            Verb::Run(run) => run.run(out).map(|()| Verdict::Done),
+            Verb::Bench(bench) => bench.run(out).map(|()| Verdict::Done),
             Verb::Export(export) => export.run(out).map(|()| Verdict::Done),
             Verb::Inspect(inspect) => inspect.run(out).map(|()| Verdict::Done),
             Verb::Data(data) => data.run(out).map(|()| Verdict::Done),

@@ -21,7 +21,7 @@ mod layout;
 pub mod loader;
 pub mod lookup;
 pub mod normalize;
-mod npy;
+pub mod npy;
 pub mod npz;
 pub mod split;
 mod warp;

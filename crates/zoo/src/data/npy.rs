@@ -15,11 +15,35 @@
 use super::Features;
 use super::file::{DataFile, GET_AGAIN};
 use crate::{Error, Result};
+use std::path::Path;
 
 /// What is read at a time where numbers are converted.
 const CHUNK_BYTES: u64 = 1 << 18;
 /// Longer headers are refused; real ones are about 128 bytes.
 const MAX_HEADER_BYTES: u64 = 1 << 16;
+
+/// Reads one array: its shape, and its numbers; bytes stay bytes, floats and other integers become f32.
+///
+/// # Errors
+/// - [`Error::Read`] if the file cannot be opened
+/// - [`Error::Data`] if it is no array of numbers, damaged, or holds a number that is not finite
+///
+/// # Example
+/// ```
+/// let path = std::env::temp_dir().join("hoyer-doc.npy");
+/// let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2), }\n";
+/// let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes()].concat();
+/// std::fs::write(&path, [&start[..], header.as_bytes(), &[7, 9]].concat())?;
+/// let (shape, numbers) = hoyer_zoo::data::npy::read(&path)?;
+/// assert_eq!((shape, numbers.len()), (vec![1, 2], 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read(path: &Path) -> Result<(Vec<usize>, Features)> {
+    let mut file = DataFile::open(path)?;
+    let header = Header::read(&mut file)?;
+    let features = header.features(&mut file)?;
+    Ok((header.shape, features))
+}
 
 /// What precedes the numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]

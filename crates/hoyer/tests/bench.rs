@@ -1,0 +1,94 @@
+//! `hoyer run` and `hoyer bench` as a user meets them.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use hoyer_graph::check::Numbers;
+use hoyer_graph::container::{self, Metadata};
+use hoyer_graph::{Conv, Dim, Flatten, Gemm, Graph, Relu, Role, Shape, Type, Window};
+
+/// A small network of which most weights are zero, written to a folder as `m.hoyer`.
+fn folder_with_model() -> tempfile::TempDir {
+    let mut numbers = Numbers(1);
+    let mut g = Graph::new("small");
+    let shape = [Dim::symbol("batch"), Dim::from(1), Dim::from(8), Dim::from(8)];
+    let x = g.input("x", Type::f32(Shape(shape.to_vec())));
+    let mut weight = |g: &mut Graph, name: &str, shape: &[usize]| {
+        let mut w = numbers.tensor(shape);
+        w.data_mut().iter_mut().enumerate().for_each(|(i, w)| *w *= f32::from(i % 8 == 0));
+        g.param(name, Role::Weight, w).unwrap()
+    };
+    let w = weight(&mut g, "conv.weight", &[32, 1, 3, 3]);
+    let y = g.add("conv", Conv::new(Window::square(3, 1, 1)), &[x, w]).unwrap();
+    let y = g.add("relu", Relu, &[y]).unwrap();
+    let y = g.add("flat", Flatten { axis: 1 }, &[y]).unwrap();
+    let w = weight(&mut g, "fc.weight", &[10, 2048]);
+    let y = g.add("fc", Gemm::linear(), &[y, w]).unwrap();
+    g.outputs.push(y);
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = container::to_bytes(&g, &Metadata::default()).unwrap();
+    std::fs::write(folder.path().join("m.hoyer"), bytes).unwrap();
+    folder
+}
+
+fn hoyer(folder: &Path, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
+    command.current_dir(folder).args(line.split_whitespace()).output().unwrap()
+}
+
+fn done(folder: &Path, line: &str) -> String {
+    let output = hoyer(folder, line);
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(folder: &Path, line: &str) -> String {
+    let output = hoyer(folder, line);
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn a_bench_names_its_contenders_and_explains_within_80_columns() {
+    let folder = folder_with_model();
+    let text = done(folder.path(), "bench m.hoyer --batch 1,9 --seconds 0.05 --explain --tune");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for needed in ["conv+Relu", "hoyer, all weights multiplied", "batch 9, 1 thread", "agree"] {
+        assert!(text.contains(needed), "{needed}: {text}");
+    }
+    let json = done(folder.path(), "bench m.hoyer --seconds 0.05 --json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let batch = &json["batches"][0];
+    assert!(batch["contenders"][0]["median_us"].as_f64().unwrap() > 0.0, "{json}");
+    assert!(batch["largest_gap"].as_f64().unwrap() < 1e-4, "{json}");
+    assert_eq!(batch["plan"][0]["nonzero"], 36);
+}
+
+#[test]
+fn what_cannot_be_benched_is_one_line() {
+    let folder = folder_with_model();
+    let line = refused(folder.path(), "bench m.hoyer --against onnxruntime --python ./none");
+    assert!(line.starts_with("error: cannot start ./none; name a Python with --python"), "{line}");
+    let line = refused(folder.path(), "bench m.hoyer --seconds 0");
+    assert!(line.contains("need a number of seconds"), "{line}");
+}
+
+#[test]
+fn a_sample_is_answered_and_all_outputs_are_written() {
+    let folder = folder_with_model();
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1, 8, 8), }\n";
+    let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes()].concat();
+    let numbers: Vec<u8> = (0..128u8).flat_map(|i| (f32::from(i) / 64.0).to_le_bytes()).collect();
+    let sample = [&start[..], header.as_bytes(), &numbers].concat();
+    std::fs::write(folder.path().join("x.npy"), &sample).unwrap();
+    let text = done(folder.path(), "run m.hoyer x.npy --top 2");
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.starts_with("0: ") && text.matches('(').count() == 4, "{text}");
+    done(folder.path(), "run m.hoyer x.npy -o y.npy");
+    assert_eq!(std::fs::read(folder.path().join("y.npy")).unwrap().len(), 128 + 2 * 10 * 4);
+    std::fs::write(folder.path().join("short.npy"), &sample[..sample.len() - 4]).unwrap();
+    assert!(refused(folder.path(), "run m.hoyer short.npy").contains("short.npy"));
+}
