@@ -12,7 +12,7 @@
 
 mod forward;
 mod input_gradient;
-mod phases;
+pub(crate) mod phases;
 mod sweep;
 mod weight_gradient;
 

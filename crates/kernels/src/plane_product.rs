@@ -6,7 +6,7 @@
 //! Rows are taken in panels of six, so that six rows times two vectors fill the registers; fewer rows take more vectors.
 //! Invariant: [`Places::check`] held before the unsafe loops run, so every access lies inside its slice.
 
-use crate::lanes::{LANES, Lanes, Portable};
+use crate::lanes::{LANES, Lanes, Loop};
 
 /// Rows of a panel.
 pub(crate) const PANEL: usize = 6;
@@ -139,44 +139,38 @@ pub(crate) fn plane_product(
         places.check(input.len(), out.len(), product.rows, product.row_stride),
         "every vector lies inside its plane"
     );
-    #[cfg(target_arch = "x86_64")]
-    if crate::isa::has_avx2() {
-        // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
-        unsafe { with_avx2(product, places, input, out) };
-        return;
-    }
     // SAFETY: the accesses were checked above.
-    unsafe { run::<Portable>(product, places, input, out) };
+    unsafe { crate::lanes::run(Panels { product, places, input, out }) };
 }
 
-/// # Safety
-/// The machine must have AVX2 and FMA; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(product: &Product<'_>, places: &Places, input: &[f32], out: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::lanes::Avx2>(product, places, input, out) };
+/// All panels over all vectors. Every access must lie inside its slice.
+struct Panels<'a> {
+    product: &'a Product<'a>,
+    places: &'a Places,
+    input: &'a [f32],
+    out: &'a mut [f32],
 }
 
-/// # Safety
-/// All accesses must lie inside the slices, and the machine must have the lanes.
-#[inline(always)]
-unsafe fn run<L: Lanes>(product: &Product<'_>, places: &Places, input: &[f32], out: &mut [f32]) {
-    let vectors = places.from.len();
-    for first in (0..vectors).step_by(BLOCK) {
-        for row in (0..product.rows).step_by(PANEL) {
-            let panel = &product.small.data[row / PANEL * product.small.panel..];
-            let tile = Tile { panel, row, product, places, input };
-            let block = first..vectors.min(first + BLOCK);
-            // SAFETY: the caller's promise is passed on.
-            unsafe {
-                match product.rows - row {
-                    1 => tile.rows::<L, 1>([8, 4], block, out),
-                    2 => tile.rows::<L, 2>([4, 2], block, out),
-                    3 => tile.rows::<L, 3>([4, 2], block, out),
-                    4 => tile.rows::<L, 4>([2, 2], block, out),
-                    5 => tile.rows::<L, 5>([2, 2], block, out),
-                    _ => tile.rows::<L, PANEL>([2, 2], block, out),
+impl Loop for Panels<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let vectors = self.places.from.len();
+        for first in (0..vectors).step_by(BLOCK) {
+            for row in (0..self.product.rows).step_by(PANEL) {
+                let panel = &self.product.small.data[row / PANEL * self.product.small.panel..];
+                let Self { product, places, input, .. } = self;
+                let tile = Tile { panel, row, product, places, input };
+                let block = first..vectors.min(first + BLOCK);
+                // SAFETY: the caller's promise is passed on.
+                unsafe {
+                    match self.product.rows - row {
+                        1 => tile.rows::<L, 1>([8, 4], block, &mut *self.out),
+                        2 => tile.rows::<L, 2>([4, 2], block, &mut *self.out),
+                        3 => tile.rows::<L, 3>([4, 2], block, &mut *self.out),
+                        4 => tile.rows::<L, 4>([2, 2], block, &mut *self.out),
+                        5 => tile.rows::<L, 5>([2, 2], block, &mut *self.out),
+                        _ => tile.rows::<L, PANEL>([2, 2], block, &mut *self.out),
+                    }
                 }
             }
         }
@@ -195,7 +189,7 @@ impl Tile<'_> {
     /// A block of vectors, by as many at a time as the first of `widths` while there are so many, then the second, then one.
     ///
     /// # Safety
-    /// As [`run`]; the block must lie inside the places.
+    /// As [`Panels`]; the block must lie inside the places.
     #[inline(always)]
     unsafe fn rows<L: Lanes, const R: usize>(
         &self,
@@ -221,7 +215,7 @@ impl Tile<'_> {
     }
 
     /// # Safety
-    /// As [`run`].
+    /// As [`Panels`].
     #[inline(always)]
     unsafe fn compute<L: Lanes, const R: usize, const V: usize>(&self, v: usize, out: &mut [f32]) {
         let mut sums = [[L::splat(0.0); V]; R];
@@ -245,7 +239,7 @@ impl Tile<'_> {
     }
 
     /// # Safety
-    /// As [`run`].
+    /// As [`Panels`].
     #[inline(always)]
     unsafe fn finish<L: Lanes, const R: usize, const V: usize>(
         &self,

@@ -18,7 +18,6 @@
 
 mod conv;
 mod linear;
-mod phases;
 mod planes;
 mod pooling;
 mod rows;

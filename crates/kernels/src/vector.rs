@@ -1,7 +1,7 @@
-//! Some f32 side by side, as wide as the machine has them: what the sparse loops are written over.
+//! Some f32 side by side, as wide as the machine has them: what hand-written loops are written over.
 //!
-//! Unlike `lanes`, the width differs, and a NaN passes the limits.
-//! Invariant: the types of an instruction set are made and used only inside functions compiled for it.
+//! A loop is a generic function over [`Vector`], inlined into one entry per instruction set; what counts in eights
+//! is written over `lanes`. Invariant: the types of an instruction set are made and used only inside functions compiled for it.
 
 /// [`Vector::LEN`] f32.
 pub(crate) trait Vector: Copy {
@@ -38,7 +38,7 @@ pub(crate) const WIDEST: usize = 16;
 
 /// Eight f32 in plain Rust.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Portable([f32; 8]);
+pub(crate) struct Portable(pub(crate) [f32; 8]);
 
 impl Vector for Portable {
     const LEN: usize = 8;
@@ -136,7 +136,7 @@ mod x86 {
 
     /// Eight f32 in one AVX2 register.
     #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Avx2(__m256);
+    pub(crate) struct Avx2(pub(crate) __m256);
 
     /// Sixteen f32 in one AVX-512 register.
     #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! `y = act(w ∗ x + b)`, sample by sample.
 
-use super::phases::Phases;
+use super::phases::{Phases, View};
 use super::sweep::Sweep;
 use super::{Geometry, Pool};
 use crate::gemm::Activation;
@@ -89,7 +89,7 @@ impl Forward {
         let g = &self.g;
         let (copy, scratch) = scratch.split_at_mut(self.phases.copy_len());
         if self.phases.are_copied() {
-            self.phases.fill(x, copy);
+            self.phases.fill(x, View::plain(g.input), copy);
         }
         let x = if self.phases.are_copied() { &*copy } else { x };
         let planes = g.group_in() * self.phases.plane();

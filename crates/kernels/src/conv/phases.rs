@@ -10,9 +10,24 @@ use super::Geometry;
 use crate::cache::{collide, spaced};
 use crate::isa::vectorize;
 
+/// Where a sample's pixels lie: the first, from one channel to the next, from one line to the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    pub(crate) start: usize,
+    pub(crate) plane: usize,
+    pub(crate) row: usize,
+}
+
+impl View {
+    /// Row-major, nothing in between.
+    pub(crate) fn plain([height, width]: [usize; 2]) -> Self {
+        Self { start: 0, plane: height * width, row: width }
+    }
+}
+
 /// The phases that taps read.
 #[derive(Debug, Clone)]
-pub(super) struct Phases {
+pub(crate) struct Phases {
     g: Geometry,
     /// Rows and columns where phases begin.
     used: Vec<[usize; 2]>,
@@ -24,7 +39,7 @@ pub(super) struct Phases {
 
 impl Phases {
     /// Those of this convolution, readable for `slack` elements past their end.
-    pub(super) fn new(g: Geometry, slack: usize) -> Self {
+    pub(crate) fn new(g: Geometry, slack: usize) -> Self {
         let phase = |i: usize, k: usize| k * g.dilation[i] % g.stride[i];
         let mut used: Vec<[usize; 2]> = (0..g.kernel[0])
             .flat_map(|ky| (0..g.kernel[1]).map(move |kx| [phase(0, ky), phase(1, kx)]))
@@ -36,7 +51,7 @@ impl Phases {
     }
 
     /// From one row of a phase to the next.
-    pub(super) fn pitch(g: &Geometry) -> usize {
+    pub(crate) fn pitch(g: &Geometry) -> usize {
         g.output[1] + (g.kernel[1] - 1) * g.dilation[1] / g.stride[1]
     }
 
@@ -54,78 +69,81 @@ impl Phases {
     }
 
     /// Elements of the copy of a sample; 0 if none is needed.
-    pub(super) fn copy_len(&self) -> usize {
+    pub(crate) fn copy_len(&self) -> usize {
         if self.are_copied() { self.g.channels_in * self.plane() + self.slack } else { 0 }
     }
 
-    /// Where each tap of a group reads the first pixel.
+    /// Where a tap of a channel reads its first pixel.
+    pub(crate) fn offset(&self, channel: usize, ky: usize, kx: usize) -> usize {
+        let Geometry { dilation: [dy, dx], stride: [sy, sx], .. } = self.g;
+        let phase = [ky * dy % sy, kx * dx % sx];
+        let phase = self.used.iter().position(|used| *used == phase).unwrap_or_default();
+        let row = phase * self.size[0] + ky * dy / sy;
+        channel * self.plane() + row * self.size[1] + kx * dx / sx
+    }
+
+    /// Where each tap of a group reads its first pixel.
     pub(super) fn offsets(&self) -> Vec<usize> {
-        let Geometry { kernel: [kh, kw], dilation, stride, .. } = self.g;
-        let offset = |t: usize| {
-            let at = [t / kw % kh * dilation[0], t % kw * dilation[1]];
-            let phase = [at[0] % stride[0], at[1] % stride[1]];
-            let phase = self.used.iter().position(|used| *used == phase).unwrap_or_default();
-            let row = phase * self.size[0] + at[0] / stride[0];
-            t / (kh * kw) * self.plane() + row * self.size[1] + at[1] / stride[1]
-        };
+        let [kh, kw] = self.g.kernel;
+        let offset = |t: usize| self.offset(t / (kh * kw), t / kw % kh, t % kw);
         (0..self.g.taps()).map(offset).collect()
     }
 
-    /// Copies a sample.
-    pub(super) fn fill(&self, sample: &[f32], copy: &mut [f32]) {
-        let g = &self.g;
-        let ([h, w], [rows, columns]) = (g.input, self.size);
-        let (planes, slack) = copy.split_at_mut(g.channels_in * self.plane());
+    /// Copies a sample whose pixels lie as the view says.
+    pub(crate) fn fill(&self, sample: &[f32], view: View, copy: &mut [f32]) {
+        let (planes, slack) = copy.split_at_mut(self.g.channels_in * self.plane());
         slack.fill(0.0);
-        // Columns of each phase that lie inside the image.
-        let inside = |px: usize| {
-            let first = g.pad_begin[1].saturating_sub(px).div_ceil(g.stride[1]).min(columns);
-            let end = (w + g.pad_begin[1]).saturating_sub(px).div_ceil(g.stride[1]);
-            first..end.clamp(first, columns)
-        };
         vectorize(
             #[inline(always)]
             || {
-                for (plane, to) in
-                    sample.chunks_exact(h * w).zip(planes.chunks_exact_mut(self.plane()))
-                {
-                    let (phases, rest) = to.split_at_mut(self.used.len() * rows * columns);
-                    rest.fill(0.0);
-                    for (&[py, px], to) in
-                        self.used.iter().zip(phases.chunks_exact_mut(rows * columns))
-                    {
-                        let inside = inside(px);
-                        for (y, to) in to.chunks_exact_mut(columns).enumerate() {
-                            let row = (y * g.stride[0] + py).checked_sub(g.pad_begin[0]);
-                            let Some(row) = row.filter(|row| *row < h && !inside.is_empty()) else {
-                                to.fill(0.0);
-                                continue;
-                            };
-                            to[..inside.start].fill(0.0);
-                            to[inside.end..].fill(0.0);
-                            let first = inside.start * g.stride[1] + px - g.pad_begin[1];
-                            let from = &plane[row * w + first..(row + 1) * w];
-                            spread(from, g.stride[1], &mut to[inside.clone()]);
-                        }
+                let phase = self.size[0] * self.size[1];
+                for (channel, to) in planes.chunks_exact_mut(self.plane()).enumerate() {
+                    // All at once: a call for the few zeros of every line would take longer than the lines.
+                    to.fill(0.0);
+                    let from = &sample[view.start + channel * view.plane..];
+                    for (start, to) in self.used.iter().zip(to.chunks_exact_mut(phase)) {
+                        self.copy_phase(from, view.row, *start, to);
                     }
                 }
             },
         );
     }
-}
 
-/// Every `step`-th element.
-#[inline(always)]
-fn spread(from: &[f32], step: usize, to: &mut [f32]) {
-    match step {
-        1 => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
-        2 => {
-            let (pairs, _) = from.as_chunks::<2>();
-            to.iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair[0]);
-            if let (Some(to), Some(from)) = (to.get_mut(pairs.len()), from.get(2 * pairs.len())) {
-                *to = *from;
+    #[inline(always)]
+    fn copy_phase(&self, from: &[f32], row: usize, [a, b]: [usize; 2], to: &mut [f32]) {
+        let Geometry { input: [height, width], stride: [sy, sx], pad_begin: [top, left], .. } =
+            self.g;
+        // Columns j with left <= j · sx + b < left + width.
+        let first = left.saturating_sub(b).div_ceil(sx).min(self.size[1]);
+        let end = (left + width).saturating_sub(b).div_ceil(sx).clamp(first, self.size[1]);
+        if first == end {
+            return;
+        }
+        let x = first * sx + b - left;
+        for (i, to) in to.chunks_exact_mut(self.size[1]).enumerate() {
+            let y = (i * sy + a).wrapping_sub(top);
+            if y >= height {
+                continue;
+            }
+            let (line, to) = (&from[y * row..][x..width], &mut to[first..end]);
+            match sx {
+                1 => to.copy_from_slice(&line[..to.len()]),
+                2 => every_second(line, to),
+                _ => to.iter_mut().zip(line.iter().step_by(sx)).for_each(|(to, x)| *to = *x),
             }
         }
-        _ => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, from)| *to = *from),
     }
+}
+
+/// Eight at a time from sixteen, so that the loop becomes shuffles.
+#[inline(always)]
+fn every_second(from: &[f32], to: &mut [f32]) {
+    let (sixteens, _) = from.as_chunks::<16>();
+    let (eights, _) = to.as_chunks_mut::<8>();
+    let whole = sixteens.len().min(eights.len());
+    for (from, to) in sixteens.iter().zip(eights) {
+        *to = std::array::from_fn(|i| from[2 * i]);
+    }
+    let rest = to[8 * whole..].iter_mut().zip(from[16 * whole..].iter().step_by(2));
+    rest.for_each(|(to, x)| *to = *x);
 }

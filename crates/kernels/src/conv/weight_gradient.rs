@@ -9,7 +9,7 @@
 mod dots;
 mod outer;
 
-use super::phases::Phases;
+use super::phases::{Phases, View};
 use super::sweep::Sweep;
 use super::{Geometry, Pool};
 use crate::isa::vectorize;
@@ -127,7 +127,7 @@ impl WeightGradient {
         let g = &self.g;
         let (copy, scratch) = scratch.split_at_mut(self.phases.copy_len());
         if self.phases.are_copied() {
-            self.phases.fill(x, copy);
+            self.phases.fill(x, View::plain(g.input), copy);
         }
         let x = if self.phases.are_copied() { &*copy } else { x };
         let planes = g.group_in() * self.phases.plane();

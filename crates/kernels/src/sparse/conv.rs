@@ -5,11 +5,11 @@
 //! Samples, and for one sample ranges of channels, are cut by the sizes alone, so results do not depend on threads.
 //! Not here: the loop (`spmm`).
 
-use super::phases::{Phases, View};
 use super::planes::Planes;
 use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply};
 use crate::conv::Geometry;
+use crate::conv::phases::{Phases, View};
 use crate::pool::{Chunks, Pool};
 use crate::vector::WIDEST;
 use std::ops::Range;
@@ -24,9 +24,9 @@ pub enum Layout {
 }
 
 impl Layout {
-    pub(super) fn view(&self, [height, width]: [usize; 2]) -> View {
+    pub(super) fn view(&self, size: [usize; 2]) -> View {
         match self {
-            Self::Plain => View { start: 0, plane: height * width, row: width },
+            Self::Plain => View::plain(size),
             Self::Planes(p) => View { start: p.lead(), plane: p.plane(), row: p.row() },
         }
     }
@@ -191,7 +191,7 @@ impl SparseConv {
         match (Self::reads_in_place(g), x) {
             (Some(pad), Layout::Planes(planes)) if planes.pad() >= pad => Source::Planes(planes),
             (Some(pad), Layout::Plain) => Source::Planes(Planes::new(g.channels_in, g.input, pad)),
-            _ => Source::Phases(Phases::new(g)),
+            _ => Source::Phases(Phases::new(*g, WIDEST)),
         }
     }
 
@@ -202,14 +202,14 @@ impl SparseConv {
     /// Whether lines are written where they belong.
     fn writes_in_place(&self) -> bool {
         let same = |layout: &Layout| {
-            layout.planes().is_some_and(|planes| planes.row() == self.source.row())
+            layout.planes().is_some_and(|planes| planes.row() == self.source.row(&self.g))
         };
         same(&self.ends.y) && self.ends.residual.is_none_or(|layout| same(&layout))
     }
 
     /// Pixels of an output channel, those between the lines among them.
     fn run_len(&self) -> usize {
-        (self.g.output[0] - 1) * self.source.row() + self.g.output[1]
+        (self.g.output[0] - 1) * self.source.row(&self.g) + self.g.output[1]
     }
 
     fn copy_len(&self) -> usize {
@@ -269,7 +269,7 @@ impl SparseConv {
         match &self.source {
             Source::Planes(_) if !self.is_copied() => return x,
             Source::Planes(planes) => planes.pack(x, copy),
-            Source::Phases(phases) => phases.copy(x, self.ends.x.view(self.g.input), copy),
+            Source::Phases(phases) => phases.fill(x, self.ends.x.view(self.g.input), copy),
         }
         copy
     }
@@ -318,7 +318,7 @@ impl SparseConv {
         }
         let view = self.ends.y.view(self.g.output);
         let [low, high] = self.limits;
-        let lines = y[view.start..].chunks_mut(view.row).zip(line.chunks(self.source.row()));
+        let lines = y[view.start..].chunks_mut(view.row).zip(line.chunks(self.source.row(&self.g)));
         for (i, (y, line)) in lines.take(self.g.output[0]).enumerate() {
             let (y, line) = (&mut y[..width], &line[..width]);
             let Some((residual, view)) = residual else {
@@ -337,17 +337,17 @@ impl SparseConv {
 }
 
 impl Source {
-    fn row(&self) -> usize {
+    fn row(&self, g: &Geometry) -> usize {
         match self {
             Self::Planes(planes) => planes.row(),
-            Self::Phases(phases) => phases.row(),
+            Self::Phases(_) => Phases::pitch(g),
         }
     }
 
     fn copy_len(&self) -> usize {
         match self {
             Self::Planes(planes) => planes.len(1),
-            Self::Phases(phases) => phases.len(),
+            Self::Phases(phases) => phases.copy_len(),
         }
     }
 

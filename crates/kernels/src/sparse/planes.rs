@@ -8,6 +8,7 @@
 //! is room for a widest vector behind the last element; element (0, 0) begins a cache line if the slice does.
 //! Source: Park et al. (2017), <https://arxiv.org/abs/1608.01409>, section 3 (one zero column serves two lines).
 
+use crate::cache::spaced;
 use crate::vector::WIDEST;
 
 /// Where the elements of `[batch, channels, height, width]` lie.
@@ -29,10 +30,7 @@ impl Planes {
         let lead = (pad * row + pad).next_multiple_of(WIDEST);
         // Lines below, and what a last vector writes beyond the last line.
         let inner = (size[0] * row).next_multiple_of(WIDEST).max((size[0] + pad) * row + pad);
-        let plane = (lead + inner).next_multiple_of(WIDEST);
-        // Planes a multiple of 4 KiB apart would all want the same places of the cache.
-        let plane = if plane.is_multiple_of(1024) { plane + WIDEST } else { plane };
-        Self { channels, size, pad, row, lead, plane }
+        Self { channels, size, pad, row, lead, plane: spaced(lead + inner) }
     }
 
     /// Elements of a value of so many samples.

@@ -6,7 +6,7 @@
 
 use crate::conv::Geometry;
 use crate::conv::sweep::Sweep;
-use crate::lanes::{LANES, Lanes, Portable};
+use crate::lanes::{self, LANES, Lanes, Loop};
 
 /// Channels and taps that are summed at a time; and the taps if there is one channel.
 const ROWS: usize = 4;
@@ -64,23 +64,8 @@ impl Dots {
                 && sums.len() == self.channels * self.taps.len(),
             "every channel has its plane and its sums"
         );
-        #[cfg(target_arch = "x86_64")]
-        if crate::isa::has_avx2() {
-            // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
-            unsafe { self.with_avx2(dy, x, sums) };
-            return;
-        }
         // SAFETY: the accesses were checked above.
-        unsafe { self.run_lanes::<Portable>(dy, x, sums) };
-    }
-
-    /// # Safety
-    /// The machine must have AVX2 and FMA; otherwise as [`Self::run_lanes`].
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn with_avx2(&self, dy: &[f32], x: &[f32], sums: &mut [f32]) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { self.run_lanes::<crate::lanes::Avx2>(dy, x, sums) };
+        unsafe { lanes::run(Sums { of: self, dy, x, sums }) };
     }
 
     /// # Safety
@@ -148,5 +133,21 @@ impl Dots {
             }
         }
         acc
+    }
+}
+
+/// The products of one sample's group. Every access must lie inside its slice.
+struct Sums<'a> {
+    of: &'a Dots,
+    dy: &'a [f32],
+    x: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Loop for Sums<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { self.of.run_lanes::<L>(self.dy, self.x, self.sums) };
     }
 }

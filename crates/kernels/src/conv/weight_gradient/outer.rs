@@ -7,7 +7,7 @@
 
 use crate::conv::phases::Phases;
 use crate::conv::{Geometry, Pool};
-use crate::lanes::{LANES, Lanes, Portable, transpose};
+use crate::lanes::{self, LANES, Lanes, Loop, transpose};
 use crate::pool::Chunks;
 
 /// Taps that are summed at a time.
@@ -76,23 +76,8 @@ impl Outer {
         let reach = corner + self.taps.iter().max().expect("a kernel has taps");
         assert!(reach < x.len(), "every tap lies inside its plane");
         assert!(dy.len() == self.copy_len() && sums.len() == self.sums_len());
-        #[cfg(target_arch = "x86_64")]
-        if crate::isa::has_avx2() {
-            // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
-            unsafe { self.with_avx2(dy, x, sums) };
-            return;
-        }
         // SAFETY: the accesses were checked above.
-        unsafe { self.run_lanes::<Portable>(dy, x, sums) };
-    }
-
-    /// # Safety
-    /// The machine must have AVX2 and FMA; otherwise as [`Self::run_lanes`].
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn with_avx2(&self, dy: &[f32], x: &[f32], sums: &mut [f32]) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { self.run_lanes::<crate::lanes::Avx2>(dy, x, sums) };
+        unsafe { lanes::run(Sums { of: self, dy, x, sums }) };
     }
 
     /// # Safety
@@ -160,5 +145,21 @@ impl Outer {
                 }
             }
         }
+    }
+}
+
+/// The products of one sample's group. Every access must lie inside its slice.
+struct Sums<'a> {
+    of: &'a Outer,
+    dy: &'a [f32],
+    x: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Loop for Sums<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { self.of.run_lanes::<L>(self.dy, self.x, self.sums) };
     }
 }
