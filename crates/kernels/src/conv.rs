@@ -15,6 +15,7 @@ mod input_gradient;
 pub(crate) mod phases;
 mod sweep;
 mod weight_gradient;
+mod winograd;
 
 pub use forward::{Forward, Layer};
 pub use input_gradient::InputGradient;

@@ -52,6 +52,10 @@ fn machine_has_avx512() -> bool {
     return false;
 }
 
+/// Held by tests that force an instruction set, and, for reading, by those that compare bits of two runs.
+#[cfg(test)]
+pub(crate) static FORCED: std::sync::RwLock<()> = std::sync::RwLock::new(());
+
 /// Makes every later call use `isa`, or the best below it that the machine has; for tests and comparisons.
 pub fn force(isa: Isa) {
     let chosen = match isa {

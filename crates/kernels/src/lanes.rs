@@ -10,6 +10,18 @@ pub(crate) trait Lanes: Vector {
     /// The larger of each pair.
     fn max(self, other: Self) -> Self;
 
+    /// `self - other`.
+    fn sub(self, other: Self) -> Self;
+
+    /// Four elements from each place.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load_halves(from: [*const f32; 2]) -> Self;
+
+    /// Elements of `self` and `odd` in turns: sixteen, the first eight first.
+    fn zip(self, odd: Self) -> [Self; 2];
+
     /// The sum of all eight, always in the same order: halves, quarters, eighths.
     fn sum(self) -> f32;
 
@@ -56,6 +68,26 @@ impl Lanes for Portable {
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i].max(other.0[i])))
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(from: [*const f32; 2]) -> Self {
+        // SAFETY: the caller promises four readable elements at each place; the reads need no alignment.
+        let [low, high] = from.map(|from| unsafe { from.cast::<[f32; 4]>().read_unaligned() });
+        Self(std::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] }))
+    }
+
+    #[inline(always)]
+    fn zip(self, odd: Self) -> [Self; 2] {
+        [0, 4].map(|first| {
+            let at = |i: usize| if i.is_multiple_of(2) { self.0 } else { odd.0 }[first + i / 2];
+            Self(std::array::from_fn(at))
+        })
     }
 
     #[inline(always)]
@@ -120,9 +152,10 @@ mod avx2 {
     use super::Lanes;
     use crate::vector::Avx2;
     use std::arch::x86_64::{
-        _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps,
-        _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_max_ps, _mm256_permute2f128_ps,
-        _mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+        _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_movehl_ps, _mm_shuffle_ps,
+        _mm256_castps128_ps256, _mm256_castps256_ps128, _mm256_extractf128_ps,
+        _mm256_insertf128_ps, _mm256_max_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps,
+        _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
     };
 
     impl Lanes for Avx2 {
@@ -130,6 +163,34 @@ mod avx2 {
         fn max(self, other: Self) -> Self {
             // SAFETY: this type is used only where AVX2 is on.
             Self(unsafe { _mm256_max_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: this type is used only where AVX2 is on.
+            Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        unsafe fn load_halves(from: [*const f32; 2]) -> Self {
+            // SAFETY: the caller promises four readable elements at each place; AVX2 is on as above.
+            unsafe {
+                let [low, high] = from.map(|from| _mm_loadu_ps(from));
+                Self(_mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high))
+            }
+        }
+
+        #[inline(always)]
+        fn zip(self, odd: Self) -> [Self; 2] {
+            // SAFETY: this type is used only where AVX2 is on.
+            unsafe {
+                let outer = _mm256_unpacklo_ps(self.0, odd.0);
+                let inner = _mm256_unpackhi_ps(self.0, odd.0);
+                [
+                    Self(_mm256_permute2f128_ps::<0x20>(outer, inner)),
+                    Self(_mm256_permute2f128_ps::<0x31>(outer, inner)),
+                ]
+            }
         }
 
         #[inline(always)]

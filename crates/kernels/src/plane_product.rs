@@ -85,6 +85,11 @@ pub(crate) struct Finish<'a> {
     pub(crate) floor: f32,
 }
 
+impl Finish<'_> {
+    /// Sums as they are.
+    pub(crate) const NOTHING: Self = Self { bias: None, floor: f32::NEG_INFINITY };
+}
+
 /// The small matrix: element `(m, k)` is `data[m / PANEL · panel + m % PANEL · row + k · term]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Small<'a> {
@@ -248,11 +253,12 @@ impl Tile<'_> {
         out: &mut [f32],
     ) {
         let Finish { bias, floor } = self.product.finish;
+        let is_nothing = bias.is_none() && floor == f32::NEG_INFINITY;
         for (r, row) in sums.iter().enumerate() {
             let bias = L::splat(bias.map_or(0.0, |bias| bias[self.row + r]));
             let start = (self.row + r) * self.product.row_stride;
             for (i, sum) in row.iter().enumerate() {
-                let y = sum.add_product(bias, L::splat(1.0)).max(L::splat(floor));
+                let y = if is_nothing { *sum } else { sum.add(bias).max(L::splat(floor)) };
                 // SAFETY: the vectors were checked by the caller.
                 unsafe { y.store(out.as_mut_ptr().add(start + self.places.to[v + i])) };
             }

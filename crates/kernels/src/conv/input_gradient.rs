@@ -1,6 +1,7 @@
-//! `dx = wᵀ ∗ dy`, by whichever of two ways takes less work.
+//! `dx = wᵀ ∗ dy`, by whichever of three ways takes less work.
 //!
 //! - `direct`: a convolution over `dy` with zeros around it; no more is written than the gradient
+//! - `winograd`: the same with fewer products, for 3x3 kernels of stride 1
 //! - `columns`: a product without those zeros, whose columns are added up afterwards; better where a large kernel meets a
 //!   small plane
 //!
@@ -9,7 +10,9 @@
 mod columns;
 mod direct;
 
+use super::winograd::{self, Kernels, Winograd};
 use super::{Geometry, Pool};
+use crate::plane_product::Finish;
 use crate::pool::Chunks;
 
 /// How much more products are worth avoiding the columns.
@@ -26,6 +29,7 @@ pub struct InputGradient {
 enum Way {
     Columns(columns::Columns),
     Direct(direct::Direct),
+    Winograd(Box<Winograd>),
 }
 
 impl InputGradient {
@@ -35,6 +39,9 @@ impl InputGradient {
     /// If the geometry is no convolution.
     pub fn new(g: Geometry) -> Self {
         g.check();
+        if let Some(reversed) = reversed(&g).filter(winograd::suits) {
+            return Self { g, way: Way::Winograd(Box::new(Winograd::new(&reversed))) };
+        }
         let (columns, direct) = (columns::Columns::new(g), direct::Direct::new(g));
         let is_direct = direct.work() as f64 <= COST_OF_COLUMNS * columns.work() as f64;
         let way = if is_direct { Way::Direct(direct) } else { Way::Columns(columns) };
@@ -45,6 +52,7 @@ impl InputGradient {
         match &self.way {
             Way::Columns(way) => way.packed_len(),
             Way::Direct(way) => way.packed_len(),
+            Way::Winograd(way) => way.packed_len(),
         }
     }
 
@@ -53,6 +61,7 @@ impl InputGradient {
         let of_thread = match &self.way {
             Way::Columns(way) => way.scratch_len(),
             Way::Direct(way) => way.scratch_len(),
+            Way::Winograd(way) => way.scratch_len(),
         };
         self.packed_len() + threads * of_thread
     }
@@ -76,6 +85,7 @@ impl InputGradient {
         match &self.way {
             Way::Columns(way) => way.pack(w, packed),
             Way::Direct(way) => way.pack(w, packed),
+            Way::Winograd(way) => way.pack(Kernels::Turned(w), packed),
         }
         let parts = Chunks::new(dx, g.sample_in());
         pool.for_each_with(g.batch, parts, scratch, |n, dx, scratch| {
@@ -83,7 +93,28 @@ impl InputGradient {
             match &self.way {
                 Way::Columns(way) => way.sample(dy, packed, dx, scratch),
                 Way::Direct(way) => way.sample(dy, packed, dx, scratch),
+                Way::Winograd(way) => way.sample(dy, packed, &Finish::NOTHING, dx, scratch),
             }
         });
     }
+}
+
+/// The convolution from the output's gradient to the input's; `None` if its kernels are not merely those of `g`, turned.
+fn reversed(g: &Geometry) -> Option<Geometry> {
+    let reach = [0, 1].map(|i| g.kernel[i] - 1);
+    let pad =
+        |pads: [usize; 2]| Some([reach[0].checked_sub(pads[0])?, reach[1].checked_sub(pads[1])?]);
+    let is_dense = g.stride == [1; 2] && g.dilation == [1; 2];
+    let (pad_begin, pad_end) = (pad(g.pad_begin)?, pad(g.pad_end)?);
+    let (channels_in, channels_out) = (g.channels_out, g.channels_in);
+    let (input, output) = (g.output, g.input);
+    is_dense.then_some(Geometry {
+        channels_in,
+        channels_out,
+        input,
+        output,
+        pad_begin,
+        pad_end,
+        ..*g
+    })
 }

@@ -101,12 +101,49 @@ impl Phases {
                     // All at once: a call for the few zeros of every line would take longer than the lines.
                     to.fill(0.0);
                     let from = &sample[view.start + channel * view.plane..];
-                    for (start, to) in self.used.iter().zip(to.chunks_exact_mut(phase)) {
-                        self.copy_phase(from, view.row, *start, to);
+                    let mut to = to;
+                    for row in self.used.chunk_by(|a, b| a[0] == b[0]) {
+                        let here;
+                        (here, to) = to.split_at_mut(row.len() * phase);
+                        if self.g.stride[1] == 2 && row.len() == 2 {
+                            self.copy_both(from, view.row, row[0][0], here.split_at_mut(phase));
+                            continue;
+                        }
+                        for (start, to) in row.iter().zip(here.chunks_exact_mut(phase)) {
+                            self.copy_phase(from, view.row, *start, to);
+                        }
                     }
                 }
             },
         );
+    }
+
+    /// Both phases of every second line from `a` on, for a stride of two.
+    #[inline(always)]
+    fn copy_both(
+        &self,
+        from: &[f32],
+        row: usize,
+        a: usize,
+        (first, second): (&mut [f32], &mut [f32]),
+    ) {
+        let Geometry { input: [height, width], stride: [sy, _], pad_begin: [top, left], .. } =
+            self.g;
+        let size = self.size[1];
+        let lines = first.chunks_exact_mut(size).zip(second.chunks_exact_mut(size));
+        for (i, phases) in lines.enumerate() {
+            let y = (i * sy + a).wrapping_sub(top);
+            if y >= height {
+                continue;
+            }
+            // The pixels at even places of the line belong to the phase of the first of them.
+            let [evens, odds] = match left % 2 {
+                0 => [phases.0, phases.1],
+                _ => [phases.1, phases.0],
+            };
+            let (evens, odds) = (&mut evens[left / 2..], &mut odds[left.div_ceil(2)..]);
+            unzip(&from[y * row..][..width], evens, odds);
+        }
     }
 
     #[inline(always)]
@@ -133,6 +170,29 @@ impl Phases {
             }
         }
     }
+}
+
+/// Elements in turns to two places, as far as there is room.
+#[inline(always)]
+fn unzip(from: &[f32], evens: &mut [f32], odds: &mut [f32]) {
+    let whole = (from.len() / 16).min(evens.len() / 8).min(odds.len() / 8);
+    let sixteens = from.as_chunks::<16>().0.iter().take(whole);
+    let eights = evens.as_chunks_mut::<8>().0.iter_mut().zip(odds.as_chunks_mut::<8>().0);
+    for (from, (evens, odds)) in sixteens.zip(eights) {
+        *evens = std::array::from_fn(|i| from[2 * i]);
+        *odds = std::array::from_fn(|i| from[2 * i + 1]);
+    }
+    let (rest, evens, odds) =
+        (&from[16 * whole..], &mut evens[8 * whole..], &mut odds[8 * whole..]);
+    // Lines of eight are common enough.
+    if let ([a, b, c, d, e, f, g, h], Some(even), Some(odd)) =
+        (rest, evens.first_chunk_mut::<4>(), odds.first_chunk_mut::<4>())
+    {
+        (*even, *odd) = ([*a, *c, *e, *g], [*b, *d, *f, *h]);
+        return;
+    }
+    evens.iter_mut().zip(rest.iter().step_by(2)).for_each(|(to, x)| *to = *x);
+    odds.iter_mut().zip(rest.iter().skip(1).step_by(2)).for_each(|(to, x)| *to = *x);
 }
 
 /// Eight at a time from sixteen, so that the loop becomes shuffles.

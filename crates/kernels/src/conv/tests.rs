@@ -8,7 +8,7 @@ fn numbers(n: usize, seed: usize) -> Vec<f32> {
 }
 
 /// `[batch, in, out, groups, height, width, kernel, stride, pad, dilation]`
-const CASES: [[usize; 10]; 21] = [
+const CASES: [[usize; 10]; 26] = [
     [3, 1, 20, 1, 28, 28, 5, 1, 0, 1],
     [9, 20, 50, 1, 12, 12, 5, 1, 0, 1],
     [2, 16, 16, 1, 32, 32, 3, 1, 1, 1],
@@ -30,6 +30,11 @@ const CASES: [[usize; 10]; 21] = [
     [1, 9, 9, 9, 2, 2, 3, 1, 1, 1],
     [2, 4, 4, 4, 3, 3, 5, 2, 2, 1],
     [2, 4, 2, 2, 20, 19, 3, 2, 1, 3],
+    [3, 9, 17, 1, 10, 14, 3, 1, 1, 1],
+    [9, 24, 8, 1, 8, 8, 3, 1, 1, 1],
+    [2, 10, 20, 1, 12, 10, 3, 1, 0, 1],
+    [1, 8, 40, 1, 4, 26, 3, 1, 2, 1],
+    [2, 16, 9, 1, 18, 34, 3, 1, 1, 1],
 ];
 
 fn geometry([batch, ci, co, groups, h, w, k, s, p, d]: [usize; 10]) -> Geometry {
@@ -79,10 +84,12 @@ fn close(got: &[f32], want: &[f64], what: &str) {
 }
 
 fn on_every_isa(test: impl Fn()) {
-    test();
-    crate::isa::force(crate::isa::Isa::Portable);
-    test();
-    crate::isa::force(crate::isa::Isa::Avx2);
+    use crate::isa::{FORCED, Isa, force};
+    let _alone = FORCED.write().expect("no test failed inside");
+    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+        force(isa);
+        test();
+    }
 }
 
 #[test]
@@ -149,6 +156,7 @@ fn the_weight_gradient_matches_its_scalar_twin() {
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
+    let _one_isa = crate::isa::FORCED.read().expect("no test failed inside");
     let g = geometry(CASES[1]);
     let (dy, x) = (numbers(g.batch * g.sample_out(), 1), numbers(g.batch * g.sample_in(), 2));
     let run = |threads| {

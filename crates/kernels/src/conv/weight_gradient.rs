@@ -1,6 +1,7 @@
-//! `dw = Σ dy · x`, by whichever of two ways the shape makes cheaper.
+//! `dw = Σ dy · x`, by whichever of three ways the shape makes cheaper.
 //!
 //! - `outer`: single pixels of `x` times rows of output channels of a transposed `dy`
+//! - `winograd::Gradient`: as `outer`, over transformed tiles, for 3x3 kernels of stride 1
 //! - `dots`: vectors of pixels of `dy` times those of `x`, each product of two planes summed up at its end
 //!
 //! Samples are cut into a fixed number of shares, each summed on its own and added up in order, so the result
@@ -11,7 +12,7 @@ mod outer;
 
 use super::phases::{Phases, View};
 use super::sweep::Sweep;
-use super::{Geometry, Pool};
+use super::{Geometry, Pool, winograd};
 use crate::isa::vectorize;
 use crate::lanes::LANES;
 use crate::pool::Chunks;
@@ -35,6 +36,7 @@ pub struct WeightGradient {
 enum Way {
     Dots(dots::Dots),
     Outer(outer::Outer),
+    Winograd(Box<winograd::Gradient>),
 }
 
 impl WeightGradient {
@@ -49,6 +51,9 @@ impl WeightGradient {
             let sweep = Sweep::disjoint(g.output, Phases::pitch(&g));
             phases = Phases::new(g, sweep.overhang);
             way = Way::Dots(dots::Dots::new(&g, sweep, phases.offsets()));
+        } else if winograd::suits(&g) {
+            phases = Phases::new(g, 0);
+            way = Way::Winograd(Box::new(winograd::Gradient::new(&g)));
         } else {
             phases = Phases::new(g, 0);
             way = Way::Outer(outer::Outer::new(&g, phases.offsets()));
@@ -65,15 +70,16 @@ impl WeightGradient {
         match &self.way {
             Way::Dots(_) => self.g.channels_out * self.g.taps(),
             Way::Outer(outer) => self.g.groups * outer.sums_len(),
+            Way::Winograd(way) => way.sums_len(),
         }
     }
 
     fn scratch_per_worker(&self) -> usize {
-        let way = match &self.way {
-            Way::Dots(dots) => dots.copy_len(),
-            Way::Outer(outer) => outer.copy_len(),
-        };
-        self.phases.copy_len() + way
+        match &self.way {
+            Way::Dots(dots) => self.phases.copy_len() + dots.copy_len(),
+            Way::Outer(outer) => self.phases.copy_len() + outer.copy_len(),
+            Way::Winograd(way) => way.scratch_len(),
+        }
     }
 
     /// How much scratch memory [`Self::run`] needs with this many threads, in elements.
@@ -120,11 +126,15 @@ impl WeightGradient {
         match &self.way {
             Way::Dots(_) => dw.copy_from_slice(first),
             Way::Outer(outer) => outer.gather(pool, &self.g, first, dw),
+            Way::Winograd(way) => way.gather(pool, first, dw),
         }
     }
 
     fn sample(&self, dy: &[f32], x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
         let g = &self.g;
+        if let Way::Winograd(way) = &self.way {
+            return way.accumulate(dy, x, sums, scratch);
+        }
         let (copy, scratch) = scratch.split_at_mut(self.phases.copy_len());
         if self.phases.are_copied() {
             self.phases.fill(x, View::plain(g.input), copy);
@@ -138,6 +148,7 @@ impl WeightGradient {
             match &self.way {
                 Way::Dots(dots) => dots.accumulate(dy, x, sums, scratch),
                 Way::Outer(outer) => outer.accumulate(dy, x, sums, scratch),
+                Way::Winograd(_) => {}
             }
         }
     }

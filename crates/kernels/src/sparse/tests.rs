@@ -145,6 +145,7 @@ fn check_conv(g: Geometry, density: f32, threads: usize) -> Vec<u32> {
 
 #[test]
 fn convolutions_of_all_kinds_compute_their_meaning_whatever_the_threads() {
+    let _one_isa = crate::isa::FORCED.read().expect("no test failed inside");
     let cases = [
         geometry([3, 7, 1], [8, 8], [[3, 3], [1, 1], [1, 1], [1, 1]]),
         geometry([3, 6, 1], [17, 33], [[3, 3], [1, 1], [1, 1], [1, 1]]),
@@ -169,6 +170,7 @@ fn convolutions_of_all_kinds_compute_their_meaning_whatever_the_threads() {
 
 #[test]
 fn linear_layers_compute_their_meaning_whatever_the_threads() {
+    let _one_isa = crate::isa::FORCED.read().expect("no test failed inside");
     for (batch, inputs, outputs) in
         [(1, 1, 1), (1, 300, 100), (3, 7, 6), (8, 31, 5), (20, 40, 17), (70, 33, 10), (128, 5, 3)]
     {

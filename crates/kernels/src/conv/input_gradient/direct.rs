@@ -136,7 +136,7 @@ impl Direct {
             self.fill(dy, copy);
         }
         let dy = if self.is_copied() { &*copy } else { dy };
-        let finish = Finish { bias: None, floor: f32::NEG_INFINITY };
+        let finish = Finish::NOTHING;
         let planes = g.group_out() * self.plane;
         for (group, dx) in dx.chunks_exact_mut(g.sample_in() / g.groups).enumerate() {
             for phase in &self.phases {
