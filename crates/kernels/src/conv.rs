@@ -17,7 +17,7 @@ mod sweep;
 mod weight_gradient;
 mod winograd;
 
-pub use forward::{Forward, Layer};
+pub use forward::{Forward, Layer, Work};
 pub use input_gradient::InputGradient;
 pub use weight_gradient::WeightGradient;
 

@@ -24,6 +24,8 @@ pub(crate) struct Compiler<'a> {
     prepared: Vec<Option<Prepared>>,
     /// Elements of values that do not lie row-major.
     lens: Vec<Option<usize>>,
+    /// Whether parameters keep their numbers.
+    is_trained: bool,
 }
 
 /// A step that was made before the compilation.
@@ -67,12 +69,18 @@ impl<'a> Compiler<'a> {
         let needed = needed(graph, &kept);
         let (absorbed, gates) = (absorbed(graph, &kept), gates(graph, &kept));
         let (prepared, lens) = (Vec::new(), vec![None; graph.values.len()]);
-        Ok(Self { graph, shapes, needed, absorbed, gates, kept, prepared, lens })
+        let is_trained = false;
+        Ok(Self { graph, shapes, needed, absorbed, gates, kept, prepared, lens, is_trained })
     }
 
     /// Takes ready-made steps, one place per node, and the elements of values that do not lie row-major.
     pub(crate) fn with(self, prepared: Vec<Option<Prepared>>, lens: Vec<Option<usize>>) -> Self {
         Self { prepared, lens, ..self }
+    }
+
+    /// Relies on parameters to keep the numbers that they have in the graph.
+    pub(crate) fn trained(self) -> Self {
+        Self { is_trained: true, ..self }
     }
 
     /// The shape of every value.
@@ -271,12 +279,18 @@ impl<'a> Compiler<'a> {
             ids.iter().map(|id| self.graph.value(*id).kind.dtype).collect()
         };
         let (input_types, output_types) = (types(&scheduled.reads), types(&scheduled.writes));
+        let constant = |id: &ValueId| {
+            let param = self.graph.param_of(*id).filter(|_| self.is_trained)?;
+            Some(self.graph.param_at(param).tensor.data())
+        };
+        let constants: Vec<Option<&[f32]>> = scheduled.reads.iter().map(constant).collect();
         op::kernel(&Site {
             node,
             inputs: &inputs,
             outputs: &outputs,
             input_types: &input_types,
             output_types: &output_types,
+            constants: &constants,
             activation: scheduled.activation,
             gate: self.gates[scheduled.node.0].map(|(_, limits)| limits),
         })

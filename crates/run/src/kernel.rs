@@ -85,6 +85,8 @@ pub(crate) struct Site<'a> {
     pub(crate) input_types: &'a [DType],
     /// Element types of its outputs.
     pub(crate) output_types: &'a [DType],
+    /// For every input: its numbers, if they never change.
+    pub(crate) constants: &'a [Option<&'a [f32]>],
     /// What the following node was fused in as.
     pub(crate) activation: Activation,
     /// The limits whose gradient was fused in: then the first input is the gradient by what they gave, the last is that.

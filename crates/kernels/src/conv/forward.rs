@@ -47,6 +47,14 @@ impl Forward {
         }
     }
 
+    /// What one sample takes, for guesses at time.
+    pub fn work(&self) -> Work {
+        match &self.way {
+            Way::Direct(way) => way.work(),
+            Way::Winograd(way) => way.work(),
+        }
+    }
+
     /// How much scratch memory [`Self::run_packed`] needs with this many threads, in elements.
     pub fn packed_scratch_len(&self, threads: usize) -> usize {
         let of_thread = match &self.way {
@@ -126,6 +134,15 @@ impl Forward {
             }
         });
     }
+}
+
+/// What a kernel does for a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Multiply-adds, also those of rows and pixels that only fill vectors.
+    pub products: usize,
+    /// Elements that are copied or transformed before and after.
+    pub moved: usize,
 }
 
 /// What a layer adds to the picture.

@@ -18,11 +18,12 @@ pub(super) use gradient::Gradient;
 pub(super) use weights::Kernels;
 
 use super::Geometry;
+use super::forward::Work;
 use super::phases::{Phases, View};
 use crate::lanes::LANES;
 use crate::plane_product::Finish;
 use crate::vector::WIDEST;
-use product::{Product, Strides};
+use product::{PANEL, Product, Strides};
 
 /// Places of a tile as it is multiplied.
 const PLACES: usize = 16;
@@ -175,6 +176,12 @@ impl Winograd {
     /// Transforms and packs the kernels.
     pub(super) fn pack(&self, kernels: Kernels<'_>, packed: &mut [f32]) {
         weights::pack(kernels, self.channels, packed);
+    }
+
+    pub(super) fn work(&self) -> Work {
+        let (tiles, [terms, rows]) = (self.tiles.vectors() * LANES, self.channels);
+        let moved = self.input.copy_len() + PLACES * tiles * (terms + rows);
+        Work { products: PLACES * tiles * terms * rows.next_multiple_of(PANEL), moved }
     }
 
     fn block(&self, channels: usize) -> Block {

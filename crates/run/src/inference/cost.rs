@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! sparse conv    nnz · tiles · a + nnz · vectors · b + rows · (vectors · c + d)  [+ copy]     vectors of 16 f32
-//! dense conv     MACs / e + weights · f  [+ columns · g]
-//! sparse linear  nnz · h + rows · i           many samples: as a sparse conv, and the turning of samples into pixels
-//! dense linear   MACs / e, or weights · j for one sample
+//! dense conv     products / e + elements moved · f      as its kernel counts them
+//! sparse linear  nnz · g + rows · h           many samples: as a sparse conv, and the turning of samples into pixels
+//! dense linear   MACs / e, or weights · i for one sample
 //! ```
 //! The constants, in ns, were fitted to `sparse_speed` of the kernels crate on one core of an EPYC 9004 with AVX-512 (see
 //! `records/`). Another machine is faster or slower, but it is the comparison that counts, and it holds better than either
 //! side. Not here: measuring instead (`tune`).
 
 use super::layers::Shape;
-use hoyer_kernels::conv::Geometry;
+use hoyer_kernels::conv::{Forward, Geometry};
 use hoyer_kernels::sparse::{Planes, SparseConv};
 
 /// A layer with so many weights left.
@@ -68,13 +68,8 @@ fn product(nonzero: f64, rows: f64, vectors: usize, per_vector: f64) -> f64 {
 pub(super) fn dense_us(work: &Work) -> f64 {
     let ns = match work.shape {
         Shape::Conv(g) => {
-            let weights = (g.channels_out * g.taps()) as f64;
-            let columns = if g.stride == [1, 1] && g.output[1] >= 8 { 0 } else { g.taps() };
-            let columns = (columns * g.groups * g.pixels()) as f64 * 0.9;
-            // Rows are taken six at a time, whether a group has them or not.
-            let rows = g.group_out().next_multiple_of(6) * g.groups;
-            let macs = (rows * g.taps() * g.pixels()) as f64;
-            g.batch as f64 * (macs / 45.0 + columns) + weights * 1.3
+            let work = Forward::new(g).work();
+            g.batch as f64 * (work.products as f64 / 45.0 + 0.07 * work.moved as f64)
         }
         Shape::Linear([1, inputs, outputs]) => (inputs * outputs) as f64 * 0.08,
         Shape::Linear([batch, inputs, outputs]) => {

@@ -19,9 +19,12 @@ pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> (f64, f6
             let (x, mut y) =
                 (vec![0.5; g.batch * g.sample_in()], vec![0.0; g.batch * g.sample_out()]);
             let dense = Forward::new(g);
-            let mut scratch = vec![0.0; dense.scratch_len(1)];
-            let layer = Layer { w, bias: None, activation: Activation::Relu };
-            let dense = median(clock, || dense.run(&pool, &x, &layer, &mut y, &mut scratch));
+            let mut packed = vec![0.0; dense.packed_len()];
+            dense.pack(w, &mut packed);
+            let mut scratch = vec![0.0; dense.packed_scratch_len(1)];
+            let layer = Layer { w: &packed, bias: None, activation: Activation::Relu };
+            let run = || dense.run_packed(&pool, &x, &layer, &mut y, &mut scratch);
+            let dense = median(clock, run);
             let pad = SparseConv::reads_in_place(&g).unwrap_or(0);
             let from = Planes::new(g.channels_in, g.input, pad);
             let to = Planes::new(g.channels_out, g.output, pad);

@@ -7,6 +7,8 @@ use hoyer_kernels::gemm::Activation;
 
 struct Forward {
     kernel: conv::Forward,
+    /// The weights, if they never change.
+    packed: Option<Vec<f32>>,
     activation: Activation,
 }
 
@@ -22,7 +24,13 @@ struct Transposed {
 
 pub(crate) fn forward(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.inputs[0], &site.outputs[0])?;
-    Some(Box::new(Forward { kernel: conv::Forward::new(g), activation: site.activation }))
+    let kernel = conv::Forward::new(g);
+    let packed = site.constants[1].map(|w| {
+        let mut packed = vec![0.0; kernel.packed_len()];
+        kernel.pack(w, &mut packed);
+        packed
+    });
+    Some(Box::new(Forward { kernel, packed, activation: site.activation }))
 }
 
 pub(crate) fn input_gradient(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
@@ -71,15 +79,22 @@ pub(crate) fn geometry(op: &Conv, x: &[usize], y: &[usize]) -> Option<Geometry> 
 
 impl Kernel for Forward {
     fn scratch_len(&self, threads: usize) -> usize {
-        self.kernel.scratch_len(threads)
+        match self.packed {
+            None => self.kernel.scratch_len(threads),
+            Some(_) => self.kernel.packed_scratch_len(threads),
+        }
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
         let x = call.input(0);
         let bias = (call.inputs.len() == 3).then(|| call.input(2));
         let layer = Layer { w: call.input(1), bias, activation: self.activation };
-        let scratch = &mut call.scratch[..self.kernel.scratch_len(call.pool.threads())];
-        self.kernel.run(call.pool, x, &layer, call.outputs[0], scratch);
+        let (kernel, y) = (&self.kernel, &mut *call.outputs[0]);
+        let scratch = &mut call.scratch[..self.scratch_len(call.pool.threads())];
+        match &self.packed {
+            None => kernel.run(call.pool, x, &layer, y, scratch),
+            Some(w) => kernel.run_packed(call.pool, x, &Layer { w, ..layer }, y, scratch),
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! `y = act(w ∗ x + b)` as one product of the packed weights with vectors of pixels.
 
+use super::Work;
 use crate::conv::Geometry;
 use crate::conv::phases::{Phases, View};
 use crate::conv::sweep::Sweep;
-use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
+use crate::lanes::LANES;
+use crate::plane_product::{
+    Finish, PANEL, Places, Product, Small, pack, packed_len, plane_product,
+};
 
 /// The convolution, ready to run.
 #[derive(Debug, Clone)]
@@ -40,6 +44,12 @@ impl Direct {
     /// Scratch memory of a thread, in elements.
     pub(super) fn scratch_len(&self) -> usize {
         self.phases.copy_len() + self.wide()
+    }
+
+    pub(super) fn work(&self) -> Work {
+        let rows = self.g.group_out().next_multiple_of(PANEL) * self.g.groups;
+        let products = rows * self.g.taps() * self.sweep.from.len() * LANES;
+        Work { products, moved: self.scratch_len() }
     }
 
     /// Packs the weights, group by group.
