@@ -2,8 +2,8 @@
 //!
 //! The numbers are those of today's machines (32 KiB, eight ways, lines of 64 bytes); where they differ, only speed does.
 
-/// Elements of a line.
-const LINE: usize = 16;
+use crate::aligned::LINE;
+
 /// Lines after which addresses fall on the same sets again, and lines that a set holds.
 const SETS: usize = 64;
 const WAYS: usize = 8;

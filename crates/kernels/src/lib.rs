@@ -7,6 +7,7 @@
 //!
 //! Not here: which kernel runs when (crate `hoyer-run`).
 
+pub mod aligned;
 pub mod batch_norm;
 pub mod broadcast;
 mod cache;

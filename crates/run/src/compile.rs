@@ -9,6 +9,7 @@ use crate::memory::{Life, lay_out};
 use crate::program::{Place, Program, Step};
 use crate::{Error, Result, op};
 use hoyer_graph::{Bindings, DType, Graph, NodeId, Op, Source, ValueId, bound, elements};
+use hoyer_kernels::aligned::Aligned;
 use hoyer_kernels::gemm::Activation;
 use hoyer_kernels::pool::Pool;
 use std::sync::Arc;
@@ -106,14 +107,15 @@ impl<'a> Compiler<'a> {
         let updates = self.graph.updates.iter().map(|update| {
             (update.param, places[update.value.0].expect("updates are kept, so they are placed"))
         });
+        let buffer = |(i, &len): (usize, &usize)| Aligned::zeros(len, i);
         Program {
             pool: Arc::clone(pool),
             steps,
             updates: updates.collect(),
-            buffers: layout.sizes.iter().map(|&len| vec![0.0; len]).collect(),
+            buffers: layout.sizes.iter().enumerate().map(buffer).collect(),
             integers,
             places,
-            scratch: vec![0.0; scratch],
+            scratch: Aligned::zeros(scratch, layout.sizes.len()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A network that only answers: its weights are known, so zeros cost nothing and layers melt into one another.
 //!
 //! ```text
-//! graph ─► batch normalization folded ─► each layer dense or sparse (`cost`) ─► bias, activation, residual sum fused (`fuse`)
+//! graph ─► batch normalization folded, `shortcut`s as layers ─► each layer dense or sparse (`cost`) ─► bias, activation, residual sum fused (`fuse`)
 //!       ─► values between sparse layers in planes (`layout`) ─► a program, and a plan that says why (`plan`)
 //! ```
 //! Invariants: a run allocates nothing; the same input gives the same bits for any number of threads.
@@ -12,6 +12,7 @@ mod fuse;
 mod layers;
 mod layout;
 mod plan;
+mod shortcut;
 mod steps;
 mod tune;
 
@@ -81,7 +82,7 @@ impl Inference {
         pool: &Arc<Pool>,
         choice: Choice,
     ) -> Result<Self> {
-        let graph = fold_batch_normalization(graph)?;
+        let graph = shortcut::as_convolutions(fold_batch_normalization(graph)?)?;
         let compiler = Compiler::new(&graph, sizes, &graph.outputs)?;
         let layers = layers::decide(&graph, compiler.shapes(), choice);
         let fused = fuse::fuse(&graph, &layers);

@@ -8,6 +8,7 @@ use crate::Result;
 use crate::compile::Compiler;
 use crate::kernel::{Call, Few, Input, Kernel};
 use hoyer_graph::{Bindings, Graph, NodeId, Param, ParamId, ValueId};
+use hoyer_kernels::aligned::Aligned;
 use hoyer_kernels::pool::Pool;
 use std::sync::Arc;
 
@@ -35,10 +36,10 @@ pub struct Program {
     pub(crate) pool: Arc<Pool>,
     pub(crate) steps: Vec<Step>,
     pub(crate) places: Vec<Option<Place>>,
-    pub(crate) buffers: Vec<Vec<f32>>,
+    pub(crate) buffers: Vec<Aligned>,
     pub(crate) integers: Vec<Vec<i64>>,
     pub(crate) updates: Vec<(ParamId, Place)>,
-    pub(crate) scratch: Vec<f32>,
+    pub(crate) scratch: Aligned,
 }
 
 /// Where a value's numbers are.
@@ -131,7 +132,8 @@ impl Program {
     /// Memory for values, in bytes.
     pub fn buffer_bytes(&self) -> usize {
         let integers = self.integers.iter().map(Vec::len).sum::<usize>();
-        4 * (self.buffers.iter().map(Vec::len).sum::<usize>() + self.scratch.len()) + 8 * integers
+        4 * (self.buffers.iter().map(|buffer| buffer.len()).sum::<usize>() + self.scratch.len())
+            + 8 * integers
     }
 
     /// Runs the program over these parameters, in the order of the compiled graph's, and applies its updates.
@@ -153,7 +155,7 @@ impl Program {
 
     pub(crate) fn run_step(&mut self, i: usize, params: &[Param], step: u64) {
         let this = &self.steps[i];
-        let mut taken: Few<(usize, Vec<f32>)> = Few::new();
+        let mut taken: Few<(usize, Aligned)> = Few::new();
         let mut taken_integers: Few<(usize, Vec<i64>)> = Few::new();
         for place in &this.outputs {
             match *place {
@@ -184,7 +186,7 @@ impl Program {
             }
             let mut integers: Few<&mut [i64]> =
                 taken_integers.iter_mut().map(|(_, buffer)| buffer.as_mut_slice()).collect();
-            let (pool, scratch) = (&*self.pool, self.scratch.as_mut_slice());
+            let (pool, scratch) = (&*self.pool, &mut *self.scratch);
             this.kernel.run(&mut Call {
                 pool,
                 step,

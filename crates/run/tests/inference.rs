@@ -226,3 +226,12 @@ fn the_plan_says_what_was_chosen_and_measures() {
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert!(text.contains("c2+Relu") && text.lines().last().unwrap().starts_with("all"), "{text}");
 }
+
+#[test]
+fn a_shortcut_without_weights_is_a_layer_of_ones() {
+    let (_, net) = answers(&sliced(), &Array::zeros(&[1, 4, 8, 8]), Choice::Sparse, 1);
+    let ops = |step: &hoyer_run::PlanStep| (step.ops.join(" "), step.weights, step.nonzero);
+    let steps: Vec<_> = net.plan().steps.iter().map(ops).collect();
+    assert!(steps.contains(&("Conv".into(), 24, 4)), "{steps:?}");
+    assert!(steps.iter().all(|(ops, ..)| !ops.contains("Slice")), "{steps:?}");
+}

@@ -199,7 +199,11 @@ impl Bench {
             ]);
         }
         write!(out, "{}", table(&rows))?;
-        writeln!(out, "outputs agree within {gap:.1e}")?;
+        if *gap == 0.0 {
+            writeln!(out, "outputs are equal")?;
+        } else {
+            writeln!(out, "outputs agree within {gap:.1e}")?;
+        }
         if let Some(overhead) = overhead_us {
             writeln!(
                 out,

@@ -7,6 +7,7 @@ mod direct;
 
 use super::winograd::{self, Kernels, Winograd};
 use super::{Geometry, Pool};
+use crate::aligned::whole_lines;
 use crate::gemm::Activation;
 use crate::plane_product::Finish;
 use crate::pool::Chunks;
@@ -41,10 +42,10 @@ impl Forward {
 
     /// Elements of the packed weights.
     pub fn packed_len(&self) -> usize {
-        match &self.way {
+        whole_lines(match &self.way {
             Way::Direct(way) => way.packed_len(),
             Way::Winograd(way) => way.packed_len(),
-        }
+        })
     }
 
     /// What one sample takes, for guesses at time.
@@ -61,7 +62,7 @@ impl Forward {
             Way::Direct(way) => way.scratch_len(),
             Way::Winograd(way) => way.scratch_len(),
         };
-        threads * of_thread
+        threads * whole_lines(of_thread)
     }
 
     /// How much scratch memory [`Self::run`] needs with this many threads, in elements.

@@ -8,7 +8,8 @@
 
 use super::Geometry;
 use crate::cache::{collide, spaced};
-use crate::isa::vectorize;
+use crate::lanes::{self, LANES, Lanes, Loop};
+use std::ops::Range;
 
 /// Where a sample's pixels lie: the first, from one channel to the next, from one line to the next.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +26,38 @@ impl View {
     }
 }
 
+/// The pixels that a stride brings together.
+#[derive(Debug, Clone)]
+struct Phase {
+    /// Row and column of the padded input where it begins.
+    start: [usize; 2],
+    /// Its rows and columns that are pixels of the input; around them are zeros.
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// Row and column of the input of the first of them.
+    first: [usize; 2],
+}
+
+impl Phase {
+    fn new(g: &Geometry, size: [usize; 2], start: [usize; 2]) -> Self {
+        let inside = |i: usize| {
+            let first = g.pad_begin[i].saturating_sub(start[i]).div_ceil(g.stride[i]).min(size[i]);
+            let end = (g.pad_begin[i] + g.input[i]).saturating_sub(start[i]).div_ceil(g.stride[i]);
+            first..end.clamp(first, size[i])
+        };
+        let (rows, columns) = (inside(0), inside(1));
+        let pixel =
+            |i: usize, at: usize| (at * g.stride[i] + start[i]).saturating_sub(g.pad_begin[i]);
+        let first = [pixel(0, rows.start), pixel(1, columns.start)];
+        Self { start, rows, columns, first }
+    }
+}
+
 /// The phases that taps read.
 #[derive(Debug, Clone)]
 pub(crate) struct Phases {
     g: Geometry,
-    /// Rows and columns where phases begin.
-    used: Vec<[usize; 2]>,
+    phases: Vec<Phase>,
     /// Height and width of a phase.
     size: [usize; 2],
     /// Elements past the last plane that may be read.
@@ -47,7 +74,9 @@ impl Phases {
         used.sort_unstable();
         used.dedup();
         let reach = |i: usize| (g.kernel[i] - 1) * g.dilation[i] / g.stride[i];
-        Self { g, used, size: [0, 1].map(|i| g.output[i] + reach(i)), slack }
+        let size = [0, 1].map(|i| g.output[i] + reach(i));
+        let phases = used.into_iter().map(|start| Phase::new(&g, size, start)).collect();
+        Self { g, phases, size, slack }
     }
 
     /// From one row of a phase to the next.
@@ -64,7 +93,7 @@ impl Phases {
 
     /// From one channel to the next.
     pub(super) fn plane(&self) -> usize {
-        let all = self.used.len() * self.size[0] * self.size[1];
+        let all = self.phases.len() * self.size[0] * self.size[1];
         if self.are_copied() { spaced(all) } else { all }
     }
 
@@ -77,7 +106,7 @@ impl Phases {
     pub(crate) fn offset(&self, channel: usize, ky: usize, kx: usize) -> usize {
         let Geometry { dilation: [dy, dx], stride: [sy, sx], .. } = self.g;
         let phase = [ky * dy % sy, kx * dx % sx];
-        let phase = self.used.iter().position(|used| *used == phase).unwrap_or_default();
+        let phase = self.phases.iter().position(|other| other.start == phase).unwrap_or_default();
         let row = phase * self.size[0] + ky * dy / sy;
         channel * self.plane() + row * self.size[1] + kx * dx / sx
     }
@@ -93,117 +122,149 @@ impl Phases {
     pub(crate) fn fill(&self, sample: &[f32], view: View, copy: &mut [f32]) {
         let (planes, slack) = copy.split_at_mut(self.g.channels_in * self.plane());
         slack.fill(0.0);
-        vectorize(
-            #[inline(always)]
-            || {
-                let phase = self.size[0] * self.size[1];
-                for (channel, to) in planes.chunks_exact_mut(self.plane()).enumerate() {
-                    // All at once: a call for the few zeros of every line would take longer than the lines.
-                    to.fill(0.0);
-                    let from = &sample[view.start + channel * view.plane..];
-                    let mut to = to;
-                    for row in self.used.chunk_by(|a, b| a[0] == b[0]) {
-                        let here;
-                        (here, to) = to.split_at_mut(row.len() * phase);
-                        if self.g.stride[1] == 2 && row.len() == 2 {
-                            self.copy_both(from, view.row, row[0][0], here.split_at_mut(phase));
-                            continue;
+        let [height, width] = self.g.input;
+        let last = view.start + (self.g.channels_in - 1) * view.plane + (height - 1) * view.row;
+        assert!(last + width <= sample.len(), "every line lies in the sample");
+        let phase = self.size[0] * self.size[1];
+        assert!(self.phases.len() * phase <= self.plane(), "every phase lies in its plane");
+        // SAFETY: lines of the input lie in the sample, as checked above, and those of a phase in the phase: `Phase::new`.
+        unsafe { lanes::run(Fill { of: self, sample, view, planes }) };
+    }
+}
+
+/// All phases of all channels of a sample.
+struct Fill<'a> {
+    of: &'a Phases,
+    sample: &'a [f32],
+    view: View,
+    planes: &'a mut [f32],
+}
+
+impl Loop for Fill<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Phases { g, phases, size, .. } = self.of;
+        let ([_, pitch], width) = (*size, g.input[1]);
+        let phase = size[0] * pitch;
+        for (channel, to) in self.planes.chunks_exact_mut(self.of.plane()).enumerate() {
+            // All at once: a call for the few zeros of every line would take longer than the lines.
+            to.fill(0.0);
+            let from = &self.sample[self.view.start + channel * self.view.plane..];
+            let mut done = 0;
+            while done < phases.len() {
+                let a = &phases[done];
+                let lines =
+                    Lines { count: a.rows.len(), below: g.stride[0] * self.view.row, pitch, width };
+                // SAFETY: rows and columns of a phase are pixels of the input and places of the phase.
+                unsafe {
+                    let from = from.as_ptr().wrapping_add(a.first[0] * self.view.row);
+                    let to = to.as_mut_ptr().add(done * phase + a.rows.start * pitch);
+                    done += match phases.get(done + 1) {
+                        Some(b) if g.stride[1] == 2 && a.start[0] == b.start[0] => {
+                            let both = [(a, to), (b, to.add(phase))].map(|(phase, to)| {
+                                let at = phase.columns.start;
+                                (
+                                    to.wrapping_add(at),
+                                    phase.columns.len(),
+                                    phase.start[1] + g.pad_begin[1],
+                                )
+                            });
+                            lines.both::<L>(from, both);
+                            2
                         }
-                        for (start, to) in row.iter().zip(here.chunks_exact_mut(phase)) {
-                            self.copy_phase(from, view.row, *start, to);
+                        _ => {
+                            let to = to.wrapping_add(a.columns.start);
+                            lines.one::<L>(from, [a.first[1], g.stride[1]], to, a.columns.len());
+                            1
                         }
-                    }
+                    };
                 }
-            },
-        );
+            }
+        }
     }
+}
 
-    /// Both phases of every second line from `a` on, for a stride of two.
+/// Lines of a channel on their way into phases.
+struct Lines {
+    count: usize,
+    /// From one line to the next, in the input and in a phase.
+    below: usize,
+    pitch: usize,
+    /// Elements of a line of the input.
+    width: usize,
+}
+
+impl Lines {
+    /// Every `stride`-th element of each line from the `first` on, `n` of them.
+    ///
+    /// # Safety
+    /// They must lie in the input, and there must be room for them.
     #[inline(always)]
-    fn copy_both(
+    unsafe fn one<L: Lanes>(
         &self,
-        from: &[f32],
-        row: usize,
-        a: usize,
-        (first, second): (&mut [f32], &mut [f32]),
+        from: *const f32,
+        [first, stride]: [usize; 2],
+        to: *mut f32,
+        n: usize,
     ) {
-        let Geometry { input: [height, width], stride: [sy, _], pad_begin: [top, left], .. } =
-            self.g;
-        let size = self.size[1];
-        let lines = first.chunks_exact_mut(size).zip(second.chunks_exact_mut(size));
-        for (i, phases) in lines.enumerate() {
-            let y = (i * sy + a).wrapping_sub(top);
-            if y >= height {
-                continue;
+        let left = self.width.saturating_sub(first);
+        let vectors = match stride {
+            1 => n / LANES,
+            2 => (n / LANES).min(left / (2 * LANES)),
+            _ => 0,
+        };
+        for line in 0..self.count {
+            let from = from.wrapping_add(first + line * self.below);
+            let to = to.wrapping_add(line * self.pitch);
+            // SAFETY: the caller's promise.
+            unsafe {
+                for v in 0..vectors {
+                    let from = from.add(v * LANES * stride);
+                    let x = if stride == 1 { L::load(from) } else { pair::<L>(from)[0] };
+                    x.store(to.add(v * LANES));
+                }
+                for i in vectors * LANES..n {
+                    *to.add(i) = *from.add(i * stride);
+                }
             }
-            // The pixels at even places of the line belong to the phase of the first of them.
-            let [evens, odds] = match left % 2 {
-                0 => [phases.0, phases.1],
-                _ => [phases.1, phases.0],
-            };
-            let (evens, odds) = (&mut evens[left / 2..], &mut odds[left.div_ceil(2)..]);
-            unzip(&from[y * row..][..width], evens, odds);
         }
     }
 
+    /// Elements at even places of each line into one phase, those at odd ones into the other: where its line begins, how many, and a
+    /// number that is even for the even ones.
+    ///
+    /// # Safety
+    /// As [`Self::one`].
     #[inline(always)]
-    fn copy_phase(&self, from: &[f32], row: usize, [a, b]: [usize; 2], to: &mut [f32]) {
-        let Geometry { input: [height, width], stride: [sy, sx], pad_begin: [top, left], .. } =
-            self.g;
-        // Columns j with left <= j · sx + b < left + width.
-        let first = left.saturating_sub(b).div_ceil(sx).min(self.size[1]);
-        let end = (left + width).saturating_sub(b).div_ceil(sx).clamp(first, self.size[1]);
-        if first == end {
-            return;
-        }
-        let x = first * sx + b - left;
-        for (i, to) in to.chunks_exact_mut(self.size[1]).enumerate() {
-            let y = (i * sy + a).wrapping_sub(top);
-            if y >= height {
-                continue;
-            }
-            let (line, to) = (&from[y * row..][x..width], &mut to[first..end]);
-            match sx {
-                1 => to.copy_from_slice(&line[..to.len()]),
-                2 => every_second(line, to),
-                _ => to.iter_mut().zip(line.iter().step_by(sx)).for_each(|(to, x)| *to = *x),
+    unsafe fn both<L: Lanes>(&self, from: *const f32, both: [(*mut f32, usize, usize); 2]) {
+        let [(evens, n, _), (odds, m, _)] =
+            if both[0].2.is_multiple_of(2) { both } else { [both[1], both[0]] };
+        let vectors = (self.width / (2 * LANES)).min(n / LANES).min(m / LANES);
+        for line in 0..self.count {
+            let from = from.wrapping_add(line * self.below);
+            let [evens, odds] = [evens, odds].map(|to| to.wrapping_add(line * self.pitch));
+            // SAFETY: the caller's promise.
+            unsafe {
+                for v in 0..vectors {
+                    let [even, odd] = pair::<L>(from.add(v * 2 * LANES));
+                    even.store(evens.add(v * LANES));
+                    odd.store(odds.add(v * LANES));
+                }
+                for i in vectors * LANES..n {
+                    *evens.add(i) = *from.add(2 * i);
+                }
+                for i in vectors * LANES..m {
+                    *odds.add(i) = *from.add(2 * i + 1);
+                }
             }
         }
     }
 }
 
-/// Elements in turns to two places, as far as there is room.
+/// # Safety
+/// 16 elements must be readable.
 #[inline(always)]
-fn unzip(from: &[f32], evens: &mut [f32], odds: &mut [f32]) {
-    let whole = (from.len() / 16).min(evens.len() / 8).min(odds.len() / 8);
-    let sixteens = from.as_chunks::<16>().0.iter().take(whole);
-    let eights = evens.as_chunks_mut::<8>().0.iter_mut().zip(odds.as_chunks_mut::<8>().0);
-    for (from, (evens, odds)) in sixteens.zip(eights) {
-        *evens = std::array::from_fn(|i| from[2 * i]);
-        *odds = std::array::from_fn(|i| from[2 * i + 1]);
-    }
-    let (rest, evens, odds) =
-        (&from[16 * whole..], &mut evens[8 * whole..], &mut odds[8 * whole..]);
-    // Lines of eight are common enough.
-    if let ([a, b, c, d, e, f, g, h], Some(even), Some(odd)) =
-        (rest, evens.first_chunk_mut::<4>(), odds.first_chunk_mut::<4>())
-    {
-        (*even, *odd) = ([*a, *c, *e, *g], [*b, *d, *f, *h]);
-        return;
-    }
-    evens.iter_mut().zip(rest.iter().step_by(2)).for_each(|(to, x)| *to = *x);
-    odds.iter_mut().zip(rest.iter().skip(1).step_by(2)).for_each(|(to, x)| *to = *x);
-}
-
-/// Eight at a time from sixteen, so that the loop becomes shuffles.
-#[inline(always)]
-fn every_second(from: &[f32], to: &mut [f32]) {
-    let (sixteens, _) = from.as_chunks::<16>();
-    let (eights, _) = to.as_chunks_mut::<8>();
-    let whole = sixteens.len().min(eights.len());
-    for (from, to) in sixteens.iter().zip(eights) {
-        *to = std::array::from_fn(|i| from[2 * i]);
-    }
-    let rest = to[8 * whole..].iter_mut().zip(from[16 * whole..].iter().step_by(2));
-    rest.for_each(|(to, x)| *to = *x);
+unsafe fn pair<L: Lanes>(from: *const f32) -> [L; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { L::load(from).unzip(L::load(from.add(LANES))) }
 }

@@ -81,7 +81,17 @@ pub fn max_2x2(pool: &Pool, (from, to): (&Planes, Layout), batch: usize, x: &[f3
 #[inline(always)]
 fn largest(above: &[f32], below: &[f32], y: &mut [f32]) {
     let larger = |a: f32, b: f32| if a > b || a.is_nan() { a } else { b };
-    for ((y, a), b) in y.iter_mut().zip(above.chunks_exact(2)).zip(below.chunks_exact(2)) {
-        *y = larger(larger(a[0], a[1]), larger(b[0], b[1]));
+    let largest = |a: [f32; 2], b: [f32; 2]| larger(larger(a[0], b[0]), larger(a[1], b[1]));
+    // Eight at a time, so that the loop becomes vectors.
+    let (eights, rest) = y.as_chunks_mut::<8>();
+    let done = 16 * eights.len();
+    let lines = above.as_chunks::<16>().0.iter().zip(below.as_chunks::<16>().0);
+    for (y, (above, below)) in eights.iter_mut().zip(lines) {
+        let both: [f32; 16] = std::array::from_fn(|i| larger(above[i], below[i]));
+        *y = std::array::from_fn(|i| larger(both[2 * i], both[2 * i + 1]));
+    }
+    let pairs = above[done..].as_chunks::<2>().0.iter().zip(below[done..].as_chunks::<2>().0);
+    for (y, (a, b)) in rest.iter_mut().zip(pairs) {
+        *y = largest(*a, *b);
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::kernel::{Call, Kernel, Site};
 use hoyer_graph::{Conv, ConvTranspose};
+use hoyer_kernels::aligned::Aligned;
 use hoyer_kernels::conv::{self, Geometry, Layer};
 use hoyer_kernels::gemm::Activation;
 
 struct Forward {
     kernel: conv::Forward,
     /// The weights, if they never change.
-    packed: Option<Vec<f32>>,
+    packed: Option<Aligned>,
     activation: Activation,
 }
 
@@ -26,7 +27,7 @@ pub(crate) fn forward(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.inputs[0], &site.outputs[0])?;
     let kernel = conv::Forward::new(g);
     let packed = site.constants[1].map(|w| {
-        let mut packed = vec![0.0; kernel.packed_len()];
+        let mut packed = Aligned::zeros(kernel.packed_len(), 0);
         kernel.pack(w, &mut packed);
         packed
     });

@@ -221,7 +221,8 @@ impl Phase {
     fn scatter(&self, g: &Geometry, wide: Option<&[f32]>, dx: &mut [f32]) {
         let ([h, w], [top, left], [down, right]) = (g.input, self.first, g.stride);
         for (c, plane) in dx.chunks_exact_mut(h * w).enumerate() {
-            let rows = plane.chunks_exact_mut(w).skip(top).step_by(down);
+            // Sliced, not skipped: such iterators are not always taken into the loop.
+            let rows = plane[top * w..].chunks_mut(down * w).map(|rows| &mut rows[..w]);
             let Some(wide) = wide else {
                 rows.for_each(|row| row[left..].iter_mut().step_by(right).for_each(|x| *x = 0.0));
                 continue;
