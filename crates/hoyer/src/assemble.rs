@@ -4,13 +4,14 @@
 //! from what someone said.
 //! Not here: the numbers' meanings (`result`), the counting itself (`hoyer_graph::cost`).
 
+use hoyer_graph::container::Parts;
 use hoyer_graph::{Bindings, Cost, Graph, LayerCost, Op, ParamId, Role};
 
 use crate::error::{Error, Result};
 use crate::report::{PixelMap, WeightHistogram};
 use crate::result::{Compressed, Dense, Layer};
 
-/// Bits of a weight that is stored as it was trained.
+/// Bits of a weight of a file that is not ours.
 const FLOAT_BITS: f64 = 32.0;
 const HISTOGRAM_BINS: usize = 41;
 
@@ -45,8 +46,9 @@ pub fn dense(cost: &Cost, metrics: Metrics) -> Dense {
     }
 }
 
-/// The compressed network's part of a result; `file_bytes` are those of its `.hoyer` file.
-pub fn compressed(cost: &Cost, metrics: Metrics, file_bytes: u64) -> Compressed {
+/// The compressed network's part of a result; `parts` are those of its `.hoyer` file.
+pub fn compressed(cost: &Cost, metrics: Metrics, parts: &Parts) -> Compressed {
+    let weights = cost.layers.iter().map(|layer| parts.of(&layer.name)).sum();
     Compressed {
         metric: metrics.test,
         validation_metric: metrics.validation,
@@ -54,21 +56,27 @@ pub fn compressed(cost: &Cost, metrics: Metrics, file_bytes: u64) -> Compressed 
         weights_with_biases: cost.weights_with_biases,
         params: cost.parameters,
         macs: cost.macs,
-        file_bytes,
+        file_bytes: parts.bytes() as u64,
         latency_us: None,
         weights_nonzero: cost.weights_nonzero,
         weights_with_biases_nonzero: cost.weights_with_biases_nonzero,
         params_nonzero: cost.parameters_nonzero,
         macs_nonzero: cost.macs_nonzero,
-        bits: FLOAT_BITS,
+        bits: bits(weights, cost.weights_nonzero),
     }
 }
 
-/// One line a layer, in the order of the graph: what there was in the dense network, and what is left.
+/// Bits of the file for each weight that is not zero, its place among the zeros included; 0 if all are.
+fn bits(bytes: usize, nonzero: u64) -> f64 {
+    if nonzero == 0 { 0.0 } else { 8.0 * bytes as f64 / nonzero as f64 }
+}
+
+/// One line a layer, in the order of the graph: what there was in the dense network, and what is left. Without `parts` the file
+/// holds floats.
 ///
 /// # Errors
 /// If the dense network lacks a layer.
-pub fn layers(dense: &Cost, left: &Cost) -> Result<Vec<Layer>> {
+pub fn layers(dense: &Cost, left: &Cost, parts: Option<&Parts>) -> Result<Vec<Layer>> {
     let whole = |layer: &LayerCost| {
         let found = dense.layers.iter().find(|other| other.name == layer.name);
         found.ok_or_else(|| Error::Evidence {
@@ -77,17 +85,17 @@ pub fn layers(dense: &Cost, left: &Cost) -> Result<Vec<Layer>> {
             need: "one".into(),
         })
     };
-    left.layers.iter().map(|left| Ok(layer(whole(left)?, left))).collect()
+    left.layers.iter().map(|left| Ok(layer(whole(left)?, left, parts))).collect()
 }
 
-fn layer(dense: &LayerCost, cost: &LayerCost) -> Layer {
+fn layer(dense: &LayerCost, cost: &LayerCost, parts: Option<&Parts>) -> Layer {
     Layer {
         name: cost.name.clone(),
         kind: cost.kind.clone(),
         shape: cost.shape.iter().map(|&dim| dim as u64).collect(),
         nonzero: cost.nonzero,
         total: dense.total,
-        bits: FLOAT_BITS,
+        bits: parts.map_or(FLOAT_BITS, |parts| bits(parts.of(&cost.name), cost.nonzero)),
         macs: dense.macs,
         macs_nonzero: cost.macs_nonzero,
     }
@@ -163,6 +171,7 @@ fn first_layer(graph: &Graph) -> Result<Option<(String, ParamId)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hoyer_graph::container::{self, Metadata};
     use hoyer_graph::{Dim, Gemm, Shape, Tensor, Type};
 
     /// Two inputs, three outputs, with these weights and a bias.
@@ -180,13 +189,17 @@ mod tests {
     #[test]
     fn the_parts_of_a_result_are_counted_from_the_networks() {
         let (before, after) = (net([1.0; 6]), net([0.0, 2.0, 0.0, 0.0, 1.0, 0.0]));
+        let file = container::to_bytes(&after, &Metadata::default()).unwrap();
+        let parts = container::parts(&file).unwrap();
         let (before, after) = (cost_of_one(&before).unwrap(), cost_of_one(&after).unwrap());
         let metrics = Metrics { test: 0.9, validation: None };
-        let (dense, small) = (dense(&before, metrics), compressed(&after, metrics, 50));
+        let (dense, small) = (dense(&before, metrics), compressed(&after, metrics, &parts));
         assert_eq!((dense.weights, dense.params, dense.file_bytes), (6, 9, 36));
         assert_eq!((small.weights_nonzero, small.weights_with_biases_nonzero), (2, 5));
-        assert_eq!((small.params_nonzero, small.macs_nonzero, small.file_bytes), (5, 2, 50));
-        assert_eq!(layers(&before, &after).unwrap()[0].nonzero, 2);
+        assert_eq!((small.params_nonzero, small.macs_nonzero), (5, 2));
+        assert_eq!(small.file_bytes, file.len() as u64);
+        assert_eq!(small.bits, 8.0 * parts.of("fc.weight") as f64 / 2.0);
+        assert_eq!(layers(&before, &after, Some(&parts)).unwrap()[0].nonzero, 2);
     }
 
     #[test]

@@ -17,11 +17,11 @@ use hoyer_graph::container::{self, Metadata};
 use hoyer_graph::groups::select_inputs;
 use hoyer_kernels::pool::Pool;
 use hoyer_learn::observer::Observer;
-use hoyer_learn::recipe::{Recipe, Stage};
+use hoyer_learn::recipe::{Holdout, Recipe, Stage};
 use hoyer_learn::samples::Data;
 use hoyer_learn::{Outcome, Setup};
 use hoyer_zoo::Dataset;
-use hoyer_zoo::data::{Holdout, Parts, Split};
+use hoyer_zoo::data::{self, Parts, Split};
 
 use crate::assemble::{self, Metrics, cost_of_one};
 use crate::error::Result;
@@ -140,8 +140,12 @@ fn fresh(recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
 }
 
 fn split(recipe: &Recipe, dataset: &Dataset) -> Result<Parts> {
-    let held = Split { validation: Holdout::Count(recipe.validation), seed: recipe.seed };
-    Ok(held.of(dataset, &dataset.train)?)
+    let held = recipe.validation.unwrap_or(Holdout::usual(dataset.train.len()));
+    let validation = match held {
+        Holdout::Count(count) => data::Holdout::Count(count),
+        Holdout::Share(share) => data::Holdout::Share(share),
+    };
+    Ok(Split { validation, seed: recipe.seed }.of(dataset, &dataset.train)?)
 }
 
 /// Reads the test data and gathers what is known.
@@ -168,7 +172,8 @@ fn conclude(
     let dense_cost = cost_of_one(&outcome.dense)?;
     let dense = assemble::dense(&dense_cost, before);
     let cost = cost_of_one(&outcome.network)?;
-    let compressed = assemble::compressed(&cost, after, file.len() as u64);
+    let parts = container::parts(&file)?;
+    let compressed = assemble::compressed(&cost, after, &parts);
     let result = RunResult {
         schema: RESULT_VERSION,
         hoyer: env!("CARGO_PKG_VERSION").into(),
@@ -187,7 +192,7 @@ fn conclude(
         ratios: Ratios::of(&dense, &compressed),
         dense,
         compressed,
-        layers: assemble::layers(&dense_cost, &cost)?,
+        layers: assemble::layers(&dense_cost, &cost, Some(&parts))?,
         test_metric: compressed.metric,
         test_best_epoch: None,
         seeds: Vec::new(),
@@ -301,7 +306,11 @@ mod tests {
         let recipe = recipe("[[stage]]\nkind='prune'\nsparsity=0.5\n");
         let cost = hoyer_graph::Cost { weights_nonzero: 11, ..Default::default() };
         let metrics = Metrics { test: 0.5, validation: Some(0.9) };
-        let promises = promises(&recipe, &assemble::compressed(&cost, metrics, 1));
+        let parts = container::parts(
+            &container::to_bytes(&Graph::new("none"), &Metadata::default()).unwrap(),
+        );
+        let compressed = assemble::compressed(&cost, metrics, &parts.unwrap());
+        let promises = promises(&recipe, &compressed);
         assert_eq!(promises.iter().map(|p| p.kept).collect::<Vec<_>>(), [true, false]);
     }
 }

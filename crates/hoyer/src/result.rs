@@ -101,7 +101,7 @@ pub struct Layer {
     pub nonzero: u64,
     /// All weights.
     pub total: u64,
-    /// Mean bits a stored weight takes, 32 for plain floats.
+    /// Mean bits of the file for a weight that is not zero, its place among the zeros included.
     pub bits: f64,
     /// Multiply-accumulates of the dense shape, batch 1.
     pub macs: u64,

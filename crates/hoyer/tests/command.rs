@@ -233,6 +233,7 @@ fn recipes_that_make_no_sense_are_refused_before_anything_is_written() {
         ("\"digits\"", "\"digitz\"", "no data set is called `digitz`"),
         ("mlp-64-32", "mlp-64-33", "mlp-64-33"),
         ("validation = 288", "validation = 5000", "validation = 5000, need a count below 1438"),
+        ("validation = 288", "validation = 1.5", "validation = 1.5, need (0, 1)"),
     ];
     for (from, to, expected) in cases {
         assert!(RECIPE.contains(from), "{from}");

@@ -33,6 +33,7 @@ use crate::{Error, Result};
 
 mod calibrate;
 mod cut;
+mod holdout;
 mod learn;
 mod nearest;
 mod quantize;
@@ -42,6 +43,7 @@ mod words;
 
 pub use calibrate::Calibrate;
 pub use cut::{Auto, ChannelRule, Cut, Rule};
+pub use holdout::Holdout;
 pub(crate) use learn::long;
 pub use learn::{Distill, Gradual, Learn, Narrow, Score};
 pub(crate) use quantize::Precision;
@@ -57,7 +59,7 @@ use crate::record::StageKind;
 /// | `weights-file` | none | a `.safetensors` file | – | parameters to start from, by name |
 /// | `data` | – | known to the zoo | – | which data set |
 /// | `seed` | 0 | 0 to 2⁶³ - 1 | – | of everything that is drawn |
-/// | `validation` | 5000 | >= 1 | samples | held back from the training set, to choose by |
+/// | `validation` | 5000, or a fifth if that is less | >= 1, or (0, 1) | samples, or a share of them | held back from the training set, to choose by |
 /// | `batch` | 128 | >= 1 | samples | size of a training batch |
 /// | `normalization` | none | see [`Normalization`] | – | what is done to every sample before the network sees it |
 /// | `augmentation` | none | see [`Augmentation`] | – | how training images are varied |
@@ -75,8 +77,8 @@ pub struct Recipe {
     pub data: String,
     #[serde(default)]
     pub seed: u64,
-    #[serde(default = "five_thousand")]
-    pub validation: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Holdout>,
     #[serde(default = "a_batch")]
     pub batch: usize,
     #[serde(default, skip_serializing_if = "Normalization::is_none")]
@@ -94,10 +96,6 @@ pub struct Recipe {
 
 fn is_false(flag: &bool) -> bool {
     !flag
-}
-
-fn five_thousand() -> usize {
-    5_000
 }
 
 fn a_batch() -> usize {
@@ -283,10 +281,8 @@ impl Recipe {
     /// # Errors
     /// As [`Self::parse`].
     pub fn check(&self) -> Result<()> {
-        let least_one =
-            |name, value: usize| within(name, value as f64, "at least 1", |x| x >= 1.0).map(|_| ());
-        least_one("batch", self.batch)?;
-        least_one("validation", self.validation)?;
+        within("batch", self.batch as f64, "at least 1", |x| x >= 1.0)?;
+        self.validation.map_or(Ok(()), Holdout::check)?;
         within("seed", self.seed as f64, "0 to 2^63 - 1", |x| x < i64::MAX as f64)?;
         if let Some(accuracy) = self.promise.accuracy {
             within("promise.accuracy", accuracy, "[0, 1]", |x| (0.0..=1.0).contains(&x))?;

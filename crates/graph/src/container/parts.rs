@@ -17,6 +17,18 @@ pub struct Parts {
     pub tensors: Vec<TensorPart>,
 }
 
+impl Parts {
+    /// All bytes.
+    pub fn bytes(&self) -> usize {
+        self.frame + self.header + self.tensors.iter().map(|tensor| tensor.bytes).sum::<usize>()
+    }
+
+    /// Bytes of a parameter; 0 if there is none of this name.
+    pub fn of(&self, name: &str) -> usize {
+        self.tensors.iter().find(|tensor| tensor.name == name).map_or(0, |tensor| tensor.bytes)
+    }
+}
+
 /// A parameter's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorPart {
@@ -44,7 +56,7 @@ pub struct TensorPart {
 /// g.param("w", Role::Weight, Tensor::full(&[100, 100], 0.5))?;
 /// let bytes = to_bytes(&g, &Metadata::default())?;
 /// let parts = parts(&bytes)?;
-/// assert_eq!(parts.frame + parts.header + parts.tensors[0].bytes, bytes.len());
+/// assert_eq!((parts.bytes(), parts.of("w")), (bytes.len(), parts.tensors[0].bytes));
 /// assert_eq!(parts.tensors[0].storage.name(), "steps");
 /// # Ok::<(), hoyer_graph::Error>(())
 /// ```

@@ -43,7 +43,7 @@ impl Inspect {
             .len();
         let parts = self.parts()?;
         if self.json {
-            let mut object = as_json(&graph, &cost, file_bytes, &metadata)?;
+            let mut object = as_json(&graph, &cost, (file_bytes, parts.as_ref()), &metadata)?;
             if let Some(parts) = &parts {
                 object["parts"] = parts_json(parts);
             }
@@ -204,12 +204,12 @@ fn facts(metadata: &Metadata) -> String {
 fn as_json(
     graph: &Graph,
     cost: &Cost,
-    file_bytes: u64,
+    (file_bytes, parts): (u64, Option<&Parts>),
     metadata: &Metadata,
 ) -> anyhow::Result<serde_json::Value> {
     Ok(json!({
         "model": graph.name,
-        "layers": layers(cost, cost)?,
+        "layers": layers(cost, cost, parts)?,
         "weights": cost.weights, "weights_nonzero": cost.weights_nonzero,
         "weights_with_biases": cost.weights_with_biases,
         "weights_with_biases_nonzero": cost.weights_with_biases_nonzero,

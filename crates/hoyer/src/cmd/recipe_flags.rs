@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hoyer::model_file::{self, is_model_file};
 use hoyer_learn::recipe::{
-    Auto, Cut, Distill, Learn, Narrow, Normalization, Promise, Quantize, Recipe, Rule, Score, Stage,
+    Auto, Cut, Distill, Holdout, Learn, Narrow, Normalization, Promise, Quantize, Recipe, Rule,
+    Score, Stage,
 };
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
@@ -22,7 +23,6 @@ const LAST_EPOCHS: u32 = 15;
 const LAMBDA: f64 = 2e-4;
 /// Share of a stage after which no more channels go.
 const LAST_NARROWED: f64 = 0.7;
-const VALIDATION: usize = 5_000;
 
 /// What to compress, and how; a flag beats the recipe.
 #[derive(Debug, Clone, clap::Args)]
@@ -48,9 +48,9 @@ pub(crate) struct RecipeFlags {
     /// What to keep: accuracy=0.984 (a share), weights=4884 or macs=128600; may be given several times
     #[arg(long, value_name = "LIMIT", value_parser = budget)]
     budget: Vec<Budget>,
-    /// Samples held back from the training data, to choose by
+    /// Samples held back from the training data, to choose by: a count or a share like 0.1 [default: 5000, at most a fifth]
     #[arg(long, value_name = "N")]
-    validation: Option<usize>,
+    validation: Option<Holdout>,
     /// Keep a multiple of N channels in every group, where channels are removed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     round_to: Option<u16>,
@@ -113,7 +113,7 @@ impl RecipeFlags {
         recipe.model = self.model.clone().unwrap_or(recipe.model);
         recipe.weights_file = self.weights.clone().or(recipe.weights_file);
         recipe.data = self.data.clone().unwrap_or(recipe.data);
-        recipe.validation = self.validation.unwrap_or(recipe.validation);
+        recipe.validation = self.validation.or(recipe.validation);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
         if let Some(given) = self.input.given() {
             recipe.normalization = given;
@@ -182,7 +182,7 @@ impl RecipeFlags {
             weights_file: None,
             data,
             seed: 0,
-            validation: VALIDATION,
+            validation: None,
             batch: 128,
             normalization: Default::default(),
             augmentation: Default::default(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use hoyer_graph::container::write_atomic;
 use hoyer_learn::optimizer::{AdamConfig, Config};
-use hoyer_learn::recipe::{Learn, Promise, Recipe, Stage};
+use hoyer_learn::recipe::{Holdout, Learn, Promise, Recipe, Stage};
 use hoyer_learn::schedule;
 
 use super::one_run::OneRun;
@@ -42,9 +42,9 @@ pub(crate) struct Train {
     /// Learning rate to begin with
     #[arg(long, value_name = "X", default_value_t = 1e-3, allow_negative_numbers = true)]
     learning_rate: f64,
-    /// Samples held back from the training data, to choose by
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
-    validation: usize,
+    /// Samples held back from the training data, to choose by: a count or a share like 0.1 [default: 5000, at most a fifth]
+    #[arg(long, value_name = "N")]
+    validation: Option<Holdout>,
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,

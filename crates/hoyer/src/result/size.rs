@@ -64,7 +64,7 @@ pub struct Compressed {
     pub params_nonzero: u64,
     /// Multiply-accumulates with a weight that is not zero, batch 1.
     pub macs_nonzero: u64,
-    /// Mean bits a weight that is not zero takes, 32 for plain floats.
+    /// Mean bits of the file for a weight that is not zero, its place among the zeros included.
     pub bits: f64,
 }
 

@@ -41,7 +41,8 @@ fn error(from: &str, to: &str) -> String {
 fn a_recipe_survives_its_text() {
     let recipe = Recipe::parse(GOOD).unwrap();
     assert_eq!(recipe.stage.len(), 4);
-    assert_eq!((recipe.batch, recipe.validation), (128, 5_000));
+    assert_eq!((recipe.batch, recipe.validation), (128, None));
+    assert_eq!([60_000, 1_000].map(Holdout::usual), [5_000, 200].map(Holdout::Count));
     assert_eq!(Recipe::parse(&recipe.text()).unwrap(), recipe);
 }
 
