@@ -32,8 +32,13 @@ const LAYERS: &[Row] = &[
     ("mobilenet 96-576 1x1", [96, 576, 1], 8, 1, 1, 0),
     ("mobilenet 960-160 1x1", [960, 160, 1], 4, 1, 1, 0),
     ("mobilenet 144 depthwise", [144, 144, 144], 32, 3, 1, 1),
+    ("mobilenet 144 depthwise /2", [144, 144, 144], 32, 3, 2, 1),
+    ("mobilenet 192 depthwise", [192, 192, 192], 16, 3, 1, 1),
     ("mobilenet 192 depthwise /2", [192, 192, 192], 16, 3, 2, 1),
     ("mobilenet 576 depthwise", [576, 576, 576], 8, 3, 1, 1),
+    ("mobilenet 576 depthwise /2", [576, 576, 576], 8, 3, 2, 1),
+    ("mobilenet 960 depthwise", [960, 960, 960], 4, 3, 1, 1),
+    ("96 depthwise 5x5", [96, 96, 96], 16, 5, 1, 2),
 ];
 
 fn main() {

@@ -7,9 +7,11 @@
 //! ```
 //! Forward and input gradient are one product of a packed small matrix with vectors of pixels read where they lie
 //! (`plane_product`): every stride is stride 1 over the pixels that it brings together (`phases`), and every width a row of
-//! vectors (`sweep`). The weight gradient has two ways, for many channels and for few (`weight_gradient`).
+//! vectors (`sweep`). The weight gradient has two ways, for many channels and for few (`weight_gradient`). Where every channel is
+//! a group of its own, there are loops over eight channels at a time (`depthwise`).
 //! Samples are cut into pieces by the shape alone, so results do not depend on the number of threads.
 
+mod depthwise;
 mod forward;
 mod input_gradient;
 pub(crate) mod phases;

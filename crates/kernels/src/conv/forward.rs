@@ -1,10 +1,12 @@
-//! `y = act(w ∗ x + b)`, sample by sample, by whichever of two ways takes less time.
+//! `y = act(w ∗ x + b)`, sample by sample, by whichever of three ways takes less time.
 //!
 //! - `direct`: a product over all taps
 //! - `winograd`: fewer products between transforms, for 3x3 kernels of stride 1
+//! - `depthwise`: every channel by itself
 
 mod direct;
 
+use super::depthwise::{self, Gather};
 use super::winograd::{self, Kernels, Winograd};
 use super::{Geometry, Pool};
 use crate::aligned::whole_lines;
@@ -23,6 +25,7 @@ pub struct Forward {
 enum Way {
     Direct(direct::Direct),
     Winograd(Winograd),
+    Depthwise(Gather),
 }
 
 impl Forward {
@@ -32,7 +35,9 @@ impl Forward {
     /// If the geometry is no convolution.
     pub fn new(g: Geometry) -> Self {
         g.check();
-        let way = if winograd::suits(&g) {
+        let way = if depthwise::suits(&g) {
+            Way::Depthwise(Gather::forward(&g))
+        } else if winograd::suits(&g) {
             Way::Winograd(Winograd::new(&g))
         } else {
             Way::Direct(direct::Direct::new(g))
@@ -45,6 +50,7 @@ impl Forward {
         whole_lines(match &self.way {
             Way::Direct(way) => way.packed_len(),
             Way::Winograd(way) => way.packed_len(),
+            Way::Depthwise(way) => way.packed_len(),
         })
     }
 
@@ -53,6 +59,7 @@ impl Forward {
         match &self.way {
             Way::Direct(way) => way.work(),
             Way::Winograd(way) => way.work(),
+            Way::Depthwise(way) => way.work(),
         }
     }
 
@@ -61,6 +68,7 @@ impl Forward {
         let of_thread = match &self.way {
             Way::Direct(way) => way.scratch_len(),
             Way::Winograd(way) => way.scratch_len(),
+            Way::Depthwise(way) => way.scratch_len(),
         };
         threads * whole_lines(of_thread)
     }
@@ -81,6 +89,7 @@ impl Forward {
         match &self.way {
             Way::Direct(way) => way.pack(w, packed),
             Way::Winograd(way) => way.pack(Kernels::Plain(w), packed),
+            Way::Depthwise(way) => way.pack(w, packed),
         }
     }
 
@@ -132,6 +141,7 @@ impl Forward {
             match &self.way {
                 Way::Direct(way) => way.sample(x, layer.w, &finish, y, scratch),
                 Way::Winograd(way) => way.sample(x, layer.w, &finish, y, scratch),
+                Way::Depthwise(way) => way.sample(x, layer.w, &finish, y, scratch),
             }
         });
     }

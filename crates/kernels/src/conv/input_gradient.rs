@@ -1,15 +1,17 @@
-//! `dx = wᵀ ∗ dy`, by whichever of three ways takes less work.
+//! `dx = wᵀ ∗ dy`, by whichever of four ways takes less work.
 //!
 //! - `direct`: a convolution over `dy` with zeros around it; no more is written than the gradient
 //! - `winograd`: the same with fewer products, for 3x3 kernels of stride 1
 //! - `columns`: a product without those zeros, whose columns are added up afterwards; better where a large kernel meets a
 //!   small plane
+//! - `depthwise`: every channel by itself
 //!
 //! A sample is computed by one thread, so the result does not depend on the number of threads.
 
 mod columns;
 mod direct;
 
+use super::depthwise::{self, Gather};
 use super::winograd::{self, Kernels, Winograd};
 use super::{Geometry, Pool};
 use crate::plane_product::Finish;
@@ -30,6 +32,7 @@ enum Way {
     Columns(columns::Columns),
     Direct(direct::Direct),
     Winograd(Box<Winograd>),
+    Depthwise(Gather),
 }
 
 impl InputGradient {
@@ -39,6 +42,9 @@ impl InputGradient {
     /// If the geometry is no convolution.
     pub fn new(g: Geometry) -> Self {
         g.check();
+        if depthwise::suits(&g) {
+            return Self { g, way: Way::Depthwise(Gather::backward(&g)) };
+        }
         if let Some(reversed) = reversed(&g).filter(winograd::suits) {
             return Self { g, way: Way::Winograd(Box::new(Winograd::new(&reversed))) };
         }
@@ -53,6 +59,7 @@ impl InputGradient {
             Way::Columns(way) => way.packed_len(),
             Way::Direct(way) => way.packed_len(),
             Way::Winograd(way) => way.packed_len(),
+            Way::Depthwise(way) => way.packed_len(),
         }
     }
 
@@ -62,6 +69,7 @@ impl InputGradient {
             Way::Columns(way) => way.scratch_len(),
             Way::Direct(way) => way.scratch_len(),
             Way::Winograd(way) => way.scratch_len(),
+            Way::Depthwise(way) => way.scratch_len(),
         };
         self.packed_len() + threads * of_thread
     }
@@ -86,6 +94,7 @@ impl InputGradient {
             Way::Columns(way) => way.pack(w, packed),
             Way::Direct(way) => way.pack(w, packed),
             Way::Winograd(way) => way.pack(Kernels::Turned(w), packed),
+            Way::Depthwise(way) => way.pack(w, packed),
         }
         let parts = Chunks::new(dx, g.sample_in());
         pool.for_each_with(g.batch, parts, scratch, |n, dx, scratch| {
@@ -94,6 +103,7 @@ impl InputGradient {
                 Way::Columns(way) => way.sample(dy, packed, dx, scratch),
                 Way::Direct(way) => way.sample(dy, packed, dx, scratch),
                 Way::Winograd(way) => way.sample(dy, packed, &Finish::NOTHING, dx, scratch),
+                Way::Depthwise(way) => way.sample(dy, packed, &Finish::NOTHING, dx, scratch),
             }
         });
     }

@@ -1,8 +1,9 @@
-//! `dw = Σ dy · x`, by whichever of three ways the shape makes cheaper.
+//! `dw = Σ dy · x`, by whichever of four ways the shape makes cheaper.
 //!
 //! - `outer`: single pixels of `x` times rows of output channels of a transposed `dy`
 //! - `winograd::Gradient`: as `outer`, over transformed tiles, for 3x3 kernels of stride 1
 //! - `dots`: vectors of pixels of `dy` times those of `x`, each product of two planes summed up at its end
+//! - `depthwise`: every channel by itself
 //!
 //! Samples are cut into a fixed number of shares, each summed on its own and added up in order, so the result
 //! does not depend on the number of threads.
@@ -10,6 +11,7 @@
 mod dots;
 mod outer;
 
+use super::depthwise::{self, Products};
 use super::phases::{Phases, View};
 use super::sweep::Sweep;
 use super::{Geometry, Pool, winograd};
@@ -37,6 +39,7 @@ enum Way {
     Dots(dots::Dots),
     Outer(outer::Outer),
     Winograd(Box<winograd::Gradient>),
+    Depthwise(Products),
 }
 
 impl WeightGradient {
@@ -47,7 +50,10 @@ impl WeightGradient {
     pub fn new(g: Geometry) -> Self {
         g.check();
         let (phases, way);
-        if suits_dots(&g) {
+        if depthwise::suits(&g) {
+            phases = Phases::new(g, 0);
+            way = Way::Depthwise(Products::new(&g));
+        } else if suits_dots(&g) {
             let sweep = Sweep::disjoint(g.output, Phases::pitch(&g));
             phases = Phases::new(g, sweep.overhang);
             way = Way::Dots(dots::Dots::new(&g, sweep, phases.offsets()));
@@ -71,6 +77,7 @@ impl WeightGradient {
             Way::Dots(_) => self.g.channels_out * self.g.taps(),
             Way::Outer(outer) => self.g.groups * outer.sums_len(),
             Way::Winograd(way) => way.sums_len(),
+            Way::Depthwise(way) => way.sums_len(),
         }
     }
 
@@ -79,6 +86,7 @@ impl WeightGradient {
             Way::Dots(dots) => self.phases.copy_len() + dots.copy_len(),
             Way::Outer(outer) => self.phases.copy_len() + outer.copy_len(),
             Way::Winograd(way) => way.scratch_len(),
+            Way::Depthwise(way) => way.scratch_len(),
         }
     }
 
@@ -127,13 +135,16 @@ impl WeightGradient {
             Way::Dots(_) => dw.copy_from_slice(first),
             Way::Outer(outer) => outer.gather(pool, &self.g, first, dw),
             Way::Winograd(way) => way.gather(pool, first, dw),
+            Way::Depthwise(way) => way.gather(first, dw),
         }
     }
 
     fn sample(&self, dy: &[f32], x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
         let g = &self.g;
-        if let Way::Winograd(way) = &self.way {
-            return way.accumulate(dy, x, sums, scratch);
+        match &self.way {
+            Way::Winograd(way) => return way.accumulate(dy, x, sums, scratch),
+            Way::Depthwise(way) => return way.accumulate(dy, x, sums, scratch),
+            Way::Dots(_) | Way::Outer(_) => {}
         }
         let (copy, scratch) = scratch.split_at_mut(self.phases.copy_len());
         if self.phases.are_copied() {
@@ -148,7 +159,7 @@ impl WeightGradient {
             match &self.way {
                 Way::Dots(dots) => dots.accumulate(dy, x, sums, scratch),
                 Way::Outer(outer) => outer.accumulate(dy, x, sums, scratch),
-                Way::Winograd(_) => {}
+                Way::Winograd(_) | Way::Depthwise(_) => {}
             }
         }
     }
