@@ -7,8 +7,12 @@
 //! inference  dx = slope · dy                              slope = scale · inv_std
 //! ```
 //! A task owns the channels it works on in all samples: it sums them in one pass, then writes them in a second, while they are
-//! in the cache. Limits behind the normalization (a ReLU), and their gradient in front of the normalization's, are part of these passes.
+//! in the cache, the last ones first. Limits behind the normalization (a ReLU) are part of the second. The gradients are in `gradient`.
 //! Sums are kept in f64. The definition and its source are in the graph crate, at the op.
+
+mod gradient;
+
+pub use gradient::{Backward, Gate, Gradients, Source, gradient};
 
 use crate::gemm::Activation;
 use crate::isa::vectorize;
@@ -40,6 +44,12 @@ pub struct Affine<'a> {
     pub shift: &'a [f32],
 }
 
+/// What a distance from the mean is multiplied by: the same forward and backward, to the last bit.
+#[inline(always)]
+fn slope(scale: f32, inv_std: f32) -> f32 {
+    (f64::from(scale) * f64::from(inv_std)) as f32
+}
+
 /// Where training puts the statistics of every channel.
 #[derive(Debug)]
 pub struct Statistics<'a> {
@@ -51,56 +61,11 @@ pub struct Statistics<'a> {
     pub inv_std: &'a mut [f32],
 }
 
-/// What a gradient is made from.
-#[derive(Debug, Clone, Copy)]
-pub struct Backward<'a> {
-    /// The gradient by the output; empty if it lies in `dx`.
-    pub dy: &'a [f32],
-    /// The input.
-    pub x: &'a [f32],
-    /// The scale of every channel.
-    pub scale: &'a [f32],
-    /// The mean of every channel that was subtracted.
-    pub mean: &'a [f32],
-    /// What every channel was multiplied by to normalize it.
-    pub inv_std: &'a [f32],
-    /// What the statistics were.
-    pub source: Source,
-    /// What limits behind the normalization gave, and the limits; empty if there are none. `dy` is the gradient by that then.
-    pub gate: (&'a [f32], [f32; 2]),
-}
-
 /// `y` within the limits. Two tests and no `clamp`: a NaN passes, and loops vectorize.
 #[inline(always)]
 fn limited(y: f32, [low, high]: [f32; 2]) -> f32 {
     let y = if y < low { low } else { y };
     if y > high { high } else { y }
-}
-
-/// What passes a gate: all that lies between the limits, but not on them.
-#[inline(always)]
-fn through(dy: f32, y: f32, [low, high]: [f32; 2]) -> f32 {
-    if (low < y) & (y < high) { dy } else { 0.0 }
-}
-
-/// Where the statistics of a normalization came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The batch itself: they depend on `x`.
-    Batch,
-    /// Stored: they are constants.
-    Stored,
-}
-
-/// What a gradient is put into.
-#[derive(Debug)]
-pub struct Gradients<'a> {
-    /// By the input.
-    pub dx: &'a mut [f32],
-    /// By the scale.
-    pub dscale: &'a mut [f32],
-    /// By the shift.
-    pub dshift: &'a mut [f32],
 }
 
 /// The channels of one task.
@@ -222,7 +187,7 @@ pub fn train(
             (mean[i], var[i], inv_std[i]) =
                 (exact_mean[i] as f32, exact_var[i] as f32, inverse as f32);
             line.center[i] = mean[i];
-            line.slope[i] = (f64::from(scale[i]) * inverse) as f32;
+            line.slope[i] = slope(scale[i], inv_std[i]);
             line.shift[i] = shift[i];
         }
         line.write(&group, x, &mut y, activation.limits());
@@ -266,7 +231,7 @@ struct Line {
 impl Line {
     /// `slope · (x − center) + shift`, within the limits.
     fn write(&self, group: &Group, x: &[f32], y: &mut ColumnPart<'_, f32>, limits: [f32; 2]) {
-        for sample in 0..group.batch {
+        for sample in (0..group.batch).rev() {
             let y = y.row_mut(sample);
             if group.space == 1 {
                 if !x.is_empty() {
@@ -287,122 +252,6 @@ impl Line {
                     let x = &group.row(x, sample)[i * group.space..][..group.space];
                     vectorize(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = line(*x)));
                 }
-            }
-        }
-    }
-}
-
-/// The gradients of both forms.
-///
-/// # Panics
-/// If a slice does not fill its shape.
-pub fn gradient(pool: &Pool, sizes: &Sizes, from: &Backward<'_>, to: &mut Gradients<'_>) {
-    let Gradients { dx, dscale, dshift } = to;
-    assert!(dx.len() == sizes.len() && from.x.len() == dx.len(), "input fills its shape");
-    let chunk = sizes.group();
-    let parts = (sizes.columns(dx), Chunks::new(dscale, chunk), Chunks::new(dshift, chunk));
-    pool.for_each(sizes.tasks(), parts, |task, (mut dx, dscale, dshift)| {
-        let group = sizes.task(task);
-        let [sums, products] = group.products(from, &dx);
-        let slopes = group.slopes(from, [&sums, &products]);
-        for i in 0..group.channels {
-            let inverse = f64::from(group.of(from.inv_std)[i]);
-            (dscale[i], dshift[i]) = ((products[i] * inverse) as f32, sums[i] as f32);
-        }
-        slopes.write(&group, from, &mut dx);
-    });
-}
-
-impl Group {
-    /// `Σ dy` and `Σ dy · (x − mean)` of every channel.
-    #[inline(always)]
-    fn products(&self, from: &Backward<'_>, dx: &ColumnPart<'_, f32>) -> [[f64; GROUP]; 2] {
-        let (mut total, mut products) = ([0.0; GROUP], [0.0; GROUP]);
-        let mean = self.of(from.mean);
-        for sample in 0..self.batch {
-            let x = self.row(from.x, sample);
-            let dy = if from.dy.is_empty() { dx.row(sample) } else { self.row(from.dy, sample) };
-            let (gate, limits) = from.gate;
-            let gate = if gate.is_empty() { gate } else { self.row(gate, sample) };
-            if self.space == 1 {
-                for i in 0..self.channels {
-                    let dy = gate.get(i).map_or(dy[i], |y| through(dy[i], *y, limits));
-                    total[i] += f64::from(dy);
-                    products[i] += f64::from(dy * (x[i] - mean[i]));
-                }
-                continue;
-            }
-            for i in 0..self.channels {
-                let at = i * self.space..(i + 1) * self.space;
-                let (dy, x, mean) = (&dy[at.clone()], &x[at.clone()], mean[i]);
-                let [sum, product] = if gate.is_empty() {
-                    sums([dy, x], |[dy, x]| [dy, dy * (x - mean)])
-                } else {
-                    sums([dy, x, &gate[at]], |[dy, x, y]| {
-                        let dy = through(dy, y, limits);
-                        [dy, dy * (x - mean)]
-                    })
-                };
-                total[i] += sum;
-                products[i] += product;
-            }
-        }
-        [total, products]
-    }
-
-    #[inline(always)]
-    fn slopes(&self, from: &Backward<'_>, [sums, products]: [&[f64; GROUP]; 2]) -> Slopes {
-        let (count, mut slopes) = (self.count(), Slopes::default());
-        for i in 0..self.channels {
-            let inverse = f64::from(self.of(from.inv_std)[i]);
-            let slope = f64::from(self.of(from.scale)[i]) * inverse;
-            slopes.mean[i] = self.of(from.mean)[i];
-            slopes.by_dy[i] = slope as f32;
-            if from.source == Source::Batch {
-                slopes.by_x[i] = (-slope * inverse * inverse * products[i] / count) as f32;
-                slopes.shift[i] = (-slope * sums[i] / count) as f32;
-            }
-        }
-        slopes
-    }
-}
-
-/// `dx = by_dy · dy + by_x · (x − mean) + shift` for every channel of a group.
-#[derive(Default)]
-struct Slopes {
-    mean: [f32; GROUP],
-    by_dy: [f32; GROUP],
-    by_x: [f32; GROUP],
-    shift: [f32; GROUP],
-}
-
-impl Slopes {
-    #[inline(always)]
-    fn write(&self, group: &Group, from: &Backward<'_>, dx: &mut ColumnPart<'_, f32>) {
-        for sample in 0..group.batch {
-            let (x, dx) = (group.row(from.x, sample), dx.row_mut(sample));
-            if !from.dy.is_empty() {
-                dx.copy_from_slice(group.row(from.dy, sample));
-            }
-            let (gate, limits) = from.gate;
-            if !gate.is_empty() {
-                let row = dx.iter_mut().zip(group.row(gate, sample));
-                vectorize(|| row.for_each(|(dx, y)| *dx = through(*dx, *y, limits)));
-            }
-            if group.space == 1 {
-                for (i, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
-                    *dx = self.by_dy[i] * *dx + self.by_x[i] * (x - self.mean[i]) + self.shift[i];
-                }
-                continue;
-            }
-            let channels = dx.chunks_exact_mut(group.space).zip(x.chunks_exact(group.space));
-            for (i, (dx, x)) in channels.enumerate() {
-                let (mean, by_dy) = (self.mean[i], self.by_dy[i]);
-                let (by_x, shift) = (self.by_x[i], self.shift[i]);
-                let row = dx.iter_mut().zip(x);
-                vectorize(|| {
-                    row.for_each(|(dx, x)| *dx = by_dy * *dx + by_x * (x - mean) + shift);
-                });
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Steps may come ready made, with values that lie in layouts of their own ([`Prepared`], [`Compiler::with`]).
 //! Not here: running the steps (`program`), the sharing of buffers (`memory`), kernels (`op`).
 
-use crate::fuse::{absorbed, gates, is_view, shown};
+use crate::fuse::{Gated, absorbed, gates, is_view, shown};
 use crate::kernel::{Kernel, Site};
 use crate::memory::{Life, lay_out};
 use crate::program::{Place, Program, Step};
@@ -20,7 +20,7 @@ pub(crate) struct Compiler<'a> {
     shapes: Vec<Vec<usize>>,
     needed: Vec<bool>,
     absorbed: Vec<Option<(NodeId, Activation)>>,
-    gates: Vec<Option<(NodeId, [f32; 2])>>,
+    gates: Vec<Option<Gated>>,
     kept: Vec<ValueId>,
     prepared: Vec<Option<Prepared>>,
     /// Elements of values that do not lie row-major.
@@ -150,7 +150,7 @@ impl<'a> Compiler<'a> {
     /// The nodes that become steps, in order.
     fn schedule(&mut self) -> Vec<Scheduled> {
         let mut melted = vec![false; self.graph.nodes.len()];
-        self.gates.iter().flatten().for_each(|(gate, _)| melted[gate.0] = true);
+        self.gates.iter().flatten().for_each(|gated| melted[gated.node.0] = true);
         for (i, ready) in self.prepared.iter().enumerate() {
             let computed = ready.iter().flat_map(|ready| &ready.computes);
             computed.filter(|node| node.0 != i).for_each(|node| melted[node.0] = true);
@@ -180,11 +180,10 @@ impl<'a> Compiler<'a> {
                 writes[0] = self.graph.node(after).outputs[0];
                 activation = absorbed;
             }
-            if let Some((gate, _)) = self.gates[i] {
-                // The gradient by what the limits gave, and that.
-                let gate = &self.graph.node(gate).inputs;
-                reads[0] = gate[0];
-                reads.push(gate[1]);
+            if let Some(gated) = self.gates[i] {
+                // The gradient by what the limits gave, and what shows that.
+                reads[0] = self.graph.node(gated.node).inputs[0];
+                reads.push(gated.reads);
             }
             steps.push(Scheduled { node: NodeId(i), reads, writes, activation, ready: None });
         }
@@ -294,7 +293,7 @@ impl<'a> Compiler<'a> {
             output_types: &output_types,
             constants: &constants,
             activation: scheduled.activation,
-            gate: self.gates[scheduled.node.0].map(|(_, limits)| limits),
+            gate: self.gates[scheduled.node.0].map(|gated| gated.gate),
         })
     }
 }

@@ -3,10 +3,12 @@
 //! ```text
 //! Conv, Gemm → Relu                                            one kernel, if nobody else reads the value in between
 //! BatchNormalization → Relu, Clip                              likewise
-//! ReluGradient, ClipGradient → BatchNormalizationGradient      likewise: what the limits gave is the gradient's gate
+//! ReluGradient, ClipGradient → BatchNormalizationGradient      likewise: what the limits gave is the gradient's gate,
+//!                                                              computed again where it came from the same normalization
 //! ```
 
-use hoyer_graph::{Graph, NodeId, Op, Source, ValueId};
+use crate::kernel::Gate;
+use hoyer_graph::{Graph, Node, NodeId, Op, Source, ValueId};
 use hoyer_kernels::gemm::Activation;
 
 /// For every node: the activation that it absorbs, if any.
@@ -26,8 +28,17 @@ pub(crate) fn absorbed(graph: &Graph, kept: &[ValueId]) -> Vec<Option<(NodeId, A
     graph.nodes.iter().map(absorbs).collect()
 }
 
-/// For every node: the gradient of limits that it computes before its own, and the limits, if any.
-pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<(NodeId, [f32; 2])>> {
+/// The gradient of limits, computed by the node after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gated {
+    pub(crate) node: NodeId,
+    pub(crate) gate: Gate,
+    /// The last value that the node after it reads.
+    pub(crate) reads: ValueId,
+}
+
+/// For every node: the gradient of limits that it computes before its own, if any.
+pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<Gated>> {
     let readers = graph.readers();
     let gate = |node: &hoyer_graph::Node| {
         let dy = *node.inputs.first()?;
@@ -40,9 +51,27 @@ pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<(NodeId, [f32
         };
         let alone = readers[dy.0].len() == 1 && !kept.contains(&dy);
         let once = node.inputs.iter().filter(|input| **input == dy).count() == 1;
-        (takes && alone && once).then_some((before, limits))
+        let y = graph.node(before).inputs[1];
+        let (gate, reads) = match shift_behind(graph, node, y) {
+            Some(shift) => (Gate::Again(limits), shift),
+            None => (Gate::Given(limits), y),
+        };
+        (takes && alone && once).then_some(Gated { node: before, gate, reads })
     };
     graph.nodes.iter().map(gate).collect()
+}
+
+/// The shift of the normalization that `gradient` is of, if its limited output is `y`.
+fn shift_behind(graph: &Graph, gradient: &Node, y: ValueId) -> Option<ValueId> {
+    let Source::Node(limits, 0) = graph.value(y).source else { return None };
+    let limits = graph.node(limits);
+    let is_limited = matches!(limits.op, Op::Relu(_) | Op::Clip(_));
+    let Source::Node(norm, 0) = graph.value(limits.inputs[0]).source else { return None };
+    let norm = graph.node(norm);
+    let is_its_own = matches!(&norm.op, Op::BatchNormalization(op) if op.training)
+        && norm.inputs[..2] == gradient.inputs[1..3]
+        && norm.outputs[3..] == gradient.inputs[3..];
+    (is_limited && is_its_own).then(|| norm.inputs[2])
 }
 
 /// The value whose numbers a value only shows under another shape, all views undone.

@@ -73,6 +73,15 @@ impl<'a> Call<'a, '_> {
     }
 }
 
+/// Limits whose gradient is computed by a normalization's, and what the last input is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Gate {
+    /// What the limits gave.
+    Given([f32; 2]),
+    /// The shift of the normalization that the limits were behind.
+    Again([f32; 2]),
+}
+
 /// What is known when a node is made ready.
 pub(crate) struct Site<'a> {
     /// The node.
@@ -89,8 +98,8 @@ pub(crate) struct Site<'a> {
     pub(crate) constants: &'a [Option<&'a [f32]>],
     /// What the following node was fused in as.
     pub(crate) activation: Activation,
-    /// The limits whose gradient was fused in: then the first input is the gradient by what they gave, the last is that.
-    pub(crate) gate: Option<[f32; 2]>,
+    /// The limits whose gradient was fused in: then the first input is the gradient by what they gave.
+    pub(crate) gate: Option<Gate>,
 }
 
 impl Site<'_> {

@@ -1,8 +1,10 @@
 //! Batch normalization in both forms, and their gradients.
 
-use crate::kernel::{Call, Kernel, Site};
+use crate::kernel::{self, Call, Kernel, Site};
 use hoyer_graph::{BatchNormalization, BatchNormalizationInferenceGradient};
-use hoyer_kernels::batch_norm::{self, Affine, Backward, Gradients, Sizes, Source, Statistics};
+use hoyer_kernels::batch_norm::{
+    self, Affine, Backward, Gate, Gradients, Sizes, Source, Statistics,
+};
 use hoyer_kernels::gemm::Activation;
 
 struct Inference {
@@ -20,7 +22,7 @@ struct Training {
 
 struct Gradient {
     sizes: Sizes,
-    gate: Option<[f32; 2]>,
+    gate: Option<kernel::Gate>,
 }
 
 struct InferenceGradient {
@@ -97,7 +99,11 @@ impl Training {
 impl Kernel for Gradient {
     fn run(&self, call: &mut Call<'_, '_>) {
         let (mean, inv_std) = (call.input(3), call.input(4));
-        let gate = self.gate.map(|limits| (call.input(5), limits));
+        let gate = match self.gate {
+            None => Gate::Open,
+            Some(kernel::Gate::Given(limits)) => Gate::Given(call.input(5), limits),
+            Some(kernel::Gate::Again(limits)) => Gate::Again(call.input(5), limits),
+        };
         run_gradient(call, &self.sizes, (mean, inv_std), Source::Batch, gate);
     }
 }
@@ -114,7 +120,7 @@ impl Kernel for InferenceGradient {
         for (inverse, var) in inv_std.iter_mut().zip(var) {
             *inverse = (1.0 / (f64::from(*var) + f64::from(self.epsilon)).sqrt()) as f32;
         }
-        run_gradient(call, &self.sizes, (mean, inv_std), Source::Stored, None);
+        run_gradient(call, &self.sizes, (mean, inv_std), Source::Stored, Gate::Open);
     }
 }
 
@@ -123,12 +129,12 @@ fn run_gradient(
     sizes: &Sizes,
     (mean, inv_std): (&[f32], &[f32]),
     source: Source,
-    gate: Option<(&[f32], [f32; 2])>,
+    gate: Gate<'_>,
 ) {
     let (dy, x, scale) = (call.input(0), call.input(1), call.input(2));
     let [dx, dscale, dshift] = &mut *call.outputs else {
         panic!("the gradient gives three outputs: shape inference says so");
     };
-    let from = Backward { dy, x, scale, mean, inv_std, source, gate: gate.unwrap_or_default() };
+    let from = Backward { dy, x, scale, mean, inv_std, source, gate };
     batch_norm::gradient(call.pool, sizes, &from, &mut Gradients { dx, dscale, dshift });
 }
