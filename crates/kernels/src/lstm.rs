@@ -8,7 +8,7 @@
 use crate::exponential::{sigmoid, tanh};
 use crate::gemm::{Epilogue, Gemm};
 use crate::isa::vectorize;
-use crate::pool::Pool;
+use crate::pool::{Chunks, Pool};
 use crate::recurrent::{
     Sizes, add, by_columns, by_rows, part, part_mut, plain, start, sum_rows, take,
 };
@@ -97,7 +97,7 @@ impl Forward {
                 let time = sizes.time(i, direction);
                 self.of_h.run(pool, (h, r), of_h, &Epilogue::default(), scratch);
                 let gates = &mut gates[time * sizes.batch * rows..][..sizes.batch * rows];
-                vectorize(|| step(sizes.hidden, gates, of_h, h, c));
+                step(pool, sizes.hidden, (gates, of_h), [h, c]);
                 y[sizes.units(time, direction)].copy_from_slice(h);
             }
             part_mut(last_h, sizes.directions, direction).copy_from_slice(h);
@@ -106,16 +106,42 @@ impl Forward {
     }
 }
 
+/// Units that a task takes through their cells, about: 10 µs.
+const UNITS_PER_TASK: usize = 1024;
+
+/// Samples of a task.
+fn samples_of_task(count: usize) -> usize {
+    UNITS_PER_TASK.div_ceil(count)
+}
+
 /// Activates the gates of all samples, and takes one step.
-#[inline(always)]
-fn step(count: usize, gates: &mut [f32], of_h: &[f32], h: &mut [f32], c: &mut [f32]) {
-    activate(count, gates, of_h);
-    let samples = gates.chunks_exact(4 * count).zip(h.chunks_exact_mut(count));
-    for ((gates, h), c) in samples.zip(c.chunks_exact_mut(count)) {
-        cells(count, gates, c);
-        let (o, c) = (&gates[count..2 * count], &*c);
-        h.iter_mut().zip(o).zip(c).for_each(|((h, o), c)| *h = o * tanh(*c));
-    }
+fn step(pool: &Pool, count: usize, (gates, of_h): (&mut [f32], &[f32]), [h, c]: [&mut [f32]; 2]) {
+    let (units, samples) = (samples_of_task(count) * count, h.len() / count);
+    let parts = (Chunks::new(gates, 4 * units), Chunks::new(h, units), Chunks::new(c, units));
+    pool.for_each(samples.div_ceil(samples_of_task(count)), parts, |task, (gates, h, c)| {
+        let of_h = &of_h[task * 4 * units..][..gates.len()];
+        vectorize(
+            #[inline(always)]
+            || {
+                activate(count, gates, of_h);
+                let samples = gates.chunks_exact(4 * count).zip(h.chunks_exact_mut(count));
+                for ((gates, h), c) in samples.zip(c.chunks_exact_mut(count)) {
+                    cells(count, gates, c);
+                    let (o, c) = (&gates[count..2 * count], &*c);
+                    h.iter_mut().zip(o).zip(c).for_each(|((h, o), c)| *h = o * tanh(*c));
+                }
+            },
+        );
+    });
+}
+
+/// As [`activate`], by all threads.
+fn activate_all(pool: &Pool, count: usize, gates: &mut [f32], of_h: &[f32]) {
+    let (part, samples) = (samples_of_task(count) * 4 * count, gates.len() / (4 * count));
+    let tasks = samples.div_ceil(samples_of_task(count));
+    pool.for_each(tasks, Chunks::new(gates, part), |task, gates| {
+        vectorize(|| activate(count, gates, &of_h[task * part..][..gates.len()]));
+    });
 }
 
 /// Gates from the sums beside `W` and those beside `R`.
@@ -232,7 +258,7 @@ impl Gradient {
             let epilogue = Epilogue { bias: Some(bias), ..plainly };
             self.of_x.run(pool, (inputs.x, w), gates, &epilogue, scratch);
             self.of_h.run(pool, (before, r), of_h, &plainly, scratch);
-            vectorize(|| activate(sizes.hidden, gates, of_h));
+            activate_all(pool, sizes.hidden, gates, of_h);
             start(inputs.initial.map(|initial| initial[1]), sizes, direction, first);
             all_cells(sizes, direction, (gates, first), cells);
             start(by.h, sizes, direction, dh);
@@ -248,7 +274,7 @@ impl Gradient {
                     0 => (&*first, after),
                     _ => (&cells[sizes.time(i - 1, direction) * state..][..state], after),
                 };
-                vectorize(|| through_cell(sizes.hidden, gates, cells, dh, dc));
+                through_cells(pool, sizes.hidden, (gates, dc), (cells, dh));
                 self.by_h.run(pool, (gates, r), dh, &plainly, scratch);
             }
             let count = sizes.directions;
@@ -286,6 +312,21 @@ fn all_cells(sizes: Sizes, direction: usize, (gates, first): (&[f32], &[f32]), o
         let out = out[time * state..][..state].chunks_exact_mut(sizes.hidden);
         vectorize(|| gates.zip(out).for_each(|(gates, c)| cells(sizes.hidden, gates, c)));
     }
+}
+
+/// As [`through_cell`], by all threads.
+fn through_cells(
+    pool: &Pool,
+    count: usize,
+    (gates, dc): (&mut [f32], &mut [f32]),
+    ((before, after), dh): ((&[f32], &[f32]), &[f32]),
+) {
+    let (units, samples) = (samples_of_task(count) * count, dc.len() / count);
+    let parts = (Chunks::new(gates, 4 * units), Chunks::new(dc, units));
+    pool.for_each(samples.div_ceil(samples_of_task(count)), parts, |task, (gates, dc)| {
+        let [before, after, dh] = [before, after, dh].map(|x| &x[task * units..][..dc.len()]);
+        vectorize(|| through_cell(count, gates, (before, after), dh, dc));
+    });
 }
 
 /// Gates become gradients by their sums; `dc` becomes that by the cells of the step before.
