@@ -1,12 +1,12 @@
-//! How fast hoyer trains a network on images like MNIST's or CIFAR-10's: whole steps, as the trainer takes them.
+//! How fast hoyer trains a network on images like MNIST's or CIFAR-10's, or on series of numbers at the nodes of a graph: whole steps, as the trainer takes them.
 //!
 //! ```text
-//! step_speed MODEL BATCH [optimizer=adam|sgd] [penalties=LIST] [seconds=S] [blocks=N] [threads=T] [load=FOLDER]
+//! step_speed MODEL BATCH [optimizer=adam|sgd] [lr=RATE] [penalties=LIST] [seconds=S] [blocks=N] [threads=T] [load=FOLDER]
 //! ```
 //! A step is forward, backward and the optimizer's pass (Adam, or SGD with Nesterov momentum) over a batch that is copied in. Blocks of
 //! `seconds` alternate between the penalties of `LIST`, so that a change of the machine's speed hits all.
-//! `load` names a folder with `weights.f32`, `images.f32` and `labels.i64` (plain little-endian numbers,
-//! parameters one after the other) so that another program can start from the same state; without it the
+//! `load` names a folder with `weights.f32`, `images.f32` and `labels.i64` or, for series, `targets.f32` (plain little-endian
+//! numbers, parameters one after the other) so that another program can start from the same state; without it the
 //! weights are the model's own and the batch is made up. Prints JSON: for each penalty the first losses, and
 //! samples per second.
 //! Not here: the comparison with PyTorch (`benches/vs-torch`).
@@ -32,9 +32,11 @@ use std::time::{Duration, Instant};
 const LOSSES: usize = 10;
 /// MNIST's, for the LeNets.
 const GRAY: [usize; 3] = [1, 28, 28];
-/// CIFAR-10's, for all others.
+/// CIFAR-10's, for all others that take images.
 const COLOR: [usize; 3] = [3, 32, 32];
 const CLASSES: usize = 10;
+/// Twelve steps at 207 nodes, for `graph-lstm`, which learns the numbers of the next step.
+const SERIES: [usize; 2] = [12, 207];
 const LR_ADAM: f64 = 1e-3;
 const LR_SGD: f64 = 1e-2;
 const LAMBDA: f64 = 2e-4;
@@ -49,7 +51,7 @@ fn main() {
     let mut speeds = vec![Vec::new(); trainers.len()];
     for block in 0..=run.blocks {
         for (trainer, speeds) in trainers.iter_mut().zip(&mut speeds) {
-            let speed = trainer.samples_per_second(run.block);
+            let speed = trainer.samples_per_second(run.batch, run.block);
             // The first block warms up.
             if block > 0 {
                 speeds.push(speed);
@@ -105,7 +107,7 @@ impl Settings {
         };
         Self {
             optimizer,
-            lr,
+            lr: number("lr", lr),
             model: args.first().expect("the first argument is a model").clone(),
             batch: args.get(1).expect("the second argument is a batch size").parse().unwrap(),
             penalties: penalties.split(',').map(str::to_owned).collect(),
@@ -128,25 +130,49 @@ struct Trainer {
     gradients: Vec<ValueId>,
     loss: ValueId,
     input: ValueId,
-    labels: ValueId,
-    batch: (Vec<f32>, Vec<i64>),
+    batch: Batch,
+    /// What the network is to learn.
+    wanted: ValueId,
     steps: u64,
+}
+
+/// What a step reads.
+struct Batch {
+    samples: Vec<f32>,
+    wanted: Wanted,
+}
+
+enum Wanted {
+    Labels(Vec<i64>),
+    Values(Vec<f32>),
 }
 
 impl Trainer {
     fn new(run: &Settings, penalty: &str, pool: &Arc<Pool>) -> Self {
-        let sample = if run.model.starts_with("lenet") { GRAY } else { COLOR };
-        let mut graph = training(&model::build(&run.model, &sample, CLASSES, 1).unwrap()).unwrap();
+        let is_series = run.model == "graph-lstm";
+        let (sample, outputs): (&[usize], usize) = match run.model.as_str() {
+            _ if is_series => (&SERIES, SERIES[1]),
+            name if name.starts_with("lenet") => (&GRAY, CLASSES),
+            _ => (&COLOR, CLASSES),
+        };
+        let mut graph = training(&model::build(&run.model, sample, outputs, 1).unwrap()).unwrap();
         let trained = trained(&graph);
         let batch = match &run.load {
-            Some(folder) => load(folder, &mut graph),
-            None => made_up(run.batch * sample.iter().product::<usize>(), run.batch),
+            Some(folder) => load(folder, &mut graph, is_series),
+            None => made_up(run.batch, sample.iter().product(), is_series.then_some(outputs)),
         };
-        let labels = graph.input("labels", Type::i64(Shape(vec![Dim::symbol("batch")])));
-        let (logits, input) = (graph.outputs[0], graph.inputs[0]);
-        let loss = loss::cross_entropy(&mut graph, logits, labels).unwrap();
+        let (prediction, input) = (graph.outputs[0], graph.inputs[0]);
+        let size = Dim::symbol("batch");
+        let (wanted, loss) = if is_series {
+            let wanted = graph.input("wanted", Type::f32(Shape(vec![size, outputs.into()])));
+            (wanted, loss::mean_squared_error(&mut graph, prediction, wanted).unwrap())
+        } else {
+            let wanted = graph.input("wanted", Type::i64(Shape(vec![size])));
+            (wanted, loss::cross_entropy(&mut graph, prediction, wanted).unwrap())
+        };
         let gradients = gradient(&mut graph, loss, &trained).unwrap();
-        let outputs: Vec<ValueId> = [loss, logits].into_iter().chain(gradients.clone()).collect();
+        let outputs: Vec<ValueId> =
+            [loss, prediction].into_iter().chain(gradients.clone()).collect();
         let sizes = Bindings::from([("batch".to_owned(), run.batch)]);
         let program = Program::compile(&graph, &sizes, &outputs, pool).unwrap();
         let penalty = (penalty != "none").then(|| penalty.parse::<ByName>().unwrap().0);
@@ -160,13 +186,16 @@ impl Trainer {
         let optimizer = Optimizer::new(run.optimizer.build().unwrap(), &parameters);
         let pool = Arc::clone(pool);
         let (lr, steps) = (run.lr, 0);
-        Self { graph, program, optimizer, lr, pool, gradients, loss, input, labels, batch, steps }
+        Self { graph, program, optimizer, lr, pool, gradients, loss, input, batch, wanted, steps }
     }
 
     /// Takes a step and gives its loss, penalty not included.
     fn step(&mut self) -> f32 {
-        self.program.input_mut(self.input).copy_from_slice(&self.batch.0);
-        self.program.labels_mut(self.labels).copy_from_slice(&self.batch.1);
+        self.program.input_mut(self.input).copy_from_slice(&self.batch.samples);
+        match &self.batch.wanted {
+            Wanted::Labels(labels) => self.program.labels_mut(self.wanted).copy_from_slice(labels),
+            Wanted::Values(values) => self.program.input_mut(self.wanted).copy_from_slice(values),
+        }
         self.program.run(&mut self.graph.params, self.steps);
         let trained = self.graph.params.iter_mut().filter(|param| param.role.is_trained());
         let layers = trained.zip(&self.gradients);
@@ -181,25 +210,29 @@ impl Trainer {
         self.program.value(self.loss)[0]
     }
 
-    fn samples_per_second(&mut self, block: Duration) -> f64 {
+    fn samples_per_second(&mut self, batch: usize, block: Duration) -> f64 {
         let (start, mut steps) = (Instant::now(), 0);
         while start.elapsed() < block {
             self.step();
             steps += 1;
         }
-        (steps * self.batch.1.len()) as f64 / start.elapsed().as_secs_f64()
+        (steps * batch) as f64 / start.elapsed().as_secs_f64()
     }
 }
 
-fn made_up(pixels: usize, batch: usize) -> (Vec<f32>, Vec<i64>) {
-    let mut numbers = Numbers(2);
-    let images = numbers.tensor(&[pixels]);
-    let labels = (0..batch).map(|_| numbers.index(CLASSES) as i64).collect();
-    (images.data().to_vec(), labels)
+/// Samples of some numbers each, and what belongs to them: labels, or as many numbers as `targets` says.
+fn made_up(batch: usize, numbers: usize, targets: Option<usize>) -> Batch {
+    let mut draw = Numbers(2);
+    let samples = draw.tensor(&[batch * numbers]).data().to_vec();
+    let wanted = match targets {
+        Some(targets) => Wanted::Values(draw.tensor(&[batch * targets]).data().to_vec()),
+        None => Wanted::Labels((0..batch).map(|_| draw.index(CLASSES) as i64).collect()),
+    };
+    Batch { samples, wanted }
 }
 
 /// Puts the folder's weights into the graph, and gives its batch.
-fn load(folder: &Path, graph: &mut Graph) -> (Vec<f32>, Vec<i64>) {
+fn load(folder: &Path, graph: &mut Graph, is_series: bool) -> Batch {
     let floats = |name: &str| -> Vec<f32> {
         let bytes = std::fs::read(folder.join(name)).unwrap();
         bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
@@ -209,7 +242,11 @@ fn load(folder: &Path, graph: &mut Graph) -> (Vec<f32>, Vec<i64>) {
         param.tensor.data_mut().fill_with(|| weights.next().expect("a number for every weight"));
     }
     assert!(weights.next().is_none(), "as many numbers as weights");
-    let labels = std::fs::read(folder.join("labels.i64")).unwrap();
-    let labels = labels.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
-    (floats("images.f32"), labels)
+    let wanted = if is_series {
+        Wanted::Values(floats("targets.f32"))
+    } else {
+        let bytes = std::fs::read(folder.join("labels.i64")).unwrap();
+        Wanted::Labels(bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
+    };
+    Batch { samples: floats("images.f32"), wanted }
 }

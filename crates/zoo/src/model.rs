@@ -3,6 +3,7 @@
 //! Every builder gives an inference graph: input `input` (`[batch, …]`), output logits `[batch, classes]`.
 //! Not here: first values (`init`), what the ops mean (`hoyer-graph`).
 
+mod graph_lstm;
 mod lenet;
 mod mlp;
 mod mobilenet;
@@ -75,6 +76,12 @@ pub const MODELS: &[Model] = &[
         about: "inverted residual blocks with depthwise convolutions, for 32x32 images (Sandler et al. 2018)",
         make: mobilenet::two,
         needs_image: true,
+    },
+    Model {
+        name: "graph-lstm",
+        about: "graph convolutions of three hops into an LSTM, for series [steps, nodes] (Cui et al. 2018)",
+        make: graph_lstm::network,
+        needs_image: false,
     },
 ];
 
