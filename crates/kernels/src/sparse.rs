@@ -9,6 +9,7 @@
 //!
 //! - [`SparseConv`] is a convolution with any stride, padding, dilation and groups.
 //! - [`SparseLinear`] is a linear layer; one sample goes through the list of weights, many through the loop above.
+//! - [`SparseConvGradient`] and [`SparseLinearGradient`] are their gradients: by the input, and by the weights that are left.
 //! - [`mean`] and [`max_2x2`] are the pools between them.
 //! - [`Planes`] and [`Rows`] are the two layouts.
 //!
@@ -17,14 +18,22 @@
 //! Not here: whether a layer should run so (crate `hoyer-run`), dense products (`conv`, `gemm`).
 
 mod conv;
+mod conv_gradient;
+mod dots;
+mod frame;
 mod linear;
+mod linear_gradient;
+mod lines;
 mod planes;
 mod pooling;
 mod rows;
 mod spmm;
+mod turn;
 
 pub use conv::{ConvIo, Ends, Layout, SparseConv};
+pub use conv_gradient::{ConvGradientIo, SparseConvGradient, Wanted};
 pub use linear::SparseLinear;
+pub use linear_gradient::{LinearGradientIo, SparseLinearGradient};
 pub use planes::Planes;
 pub use pooling::{max_2x2, mean};
 pub use rows::Rows;

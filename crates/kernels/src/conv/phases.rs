@@ -28,14 +28,14 @@ impl View {
 
 /// The pixels that a stride brings together.
 #[derive(Debug, Clone)]
-struct Phase {
+pub(crate) struct Phase {
     /// Row and column of the padded input where it begins.
     start: [usize; 2],
     /// Its rows and columns that are pixels of the input; around them are zeros.
-    rows: Range<usize>,
-    columns: Range<usize>,
+    pub(crate) rows: Range<usize>,
+    pub(crate) columns: Range<usize>,
     /// Row and column of the input of the first of them.
-    first: [usize; 2],
+    pub(crate) first: [usize; 2],
 }
 
 impl Phase {
@@ -91,8 +91,18 @@ impl Phases {
         moved || self.slack > 0 || collide(g.group_in(), self.size[0] * self.size[1])
     }
 
+    /// The phases, as they lie one after the other in a plane.
+    pub(crate) fn list(&self) -> &[Phase] {
+        &self.phases
+    }
+
+    /// Height and width of a phase.
+    pub(crate) fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
     /// From one channel to the next.
-    pub(super) fn plane(&self) -> usize {
+    pub(crate) fn plane(&self) -> usize {
         let all = self.phases.len() * self.size[0] * self.size[1];
         if self.are_copied() { spaced(all) } else { all }
     }

@@ -1,10 +1,12 @@
 //! Convolutions with any stride, padding, dilation and groups, from planes to planes.
 //!
 //! A convolution of stride 1 reads planes where they lie; any other reads a copy (`phases`). It writes
-//! planes where they lie if their lines are as long as those it reads, else through one plane of its own.
+//! planes where they lie if their lines are as long as those it reads, and lines one by one if the output lies row-major, else
+//! through one plane of its own.
 //! Samples, and for one sample ranges of channels, are cut by the sizes alone, so results do not depend on threads.
-//! Not here: the loop (`spmm`).
+//! Not here: the loops (`spmm`, `lines`).
 
+use super::lines::{self, LineJob};
 use super::planes::Planes;
 use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply};
@@ -134,7 +136,7 @@ impl SparseConv {
     /// If they are not one per channel.
     #[must_use]
     pub fn with_bias(mut self, bias: &[f32]) -> Self {
-        self.bias.copy_from_slice(bias);
+        self.set_bias(bias);
         self
     }
 
@@ -174,6 +176,14 @@ impl SparseConv {
     /// If `w` is shorter than the weight was.
     pub fn refresh(&mut self, w: &[f32]) {
         self.rows.refresh(w);
+    }
+
+    /// Adds other numbers to the channels.
+    ///
+    /// # Panics
+    /// If they are not one per channel.
+    pub fn set_bias(&mut self, bias: &[f32]) {
+        self.bias.copy_from_slice(bias);
     }
 
     /// The weights that are left.
@@ -216,8 +226,17 @@ impl SparseConv {
         if self.is_copied() { self.source.copy_len() } else { 0 }
     }
 
+    /// Whether lines are computed one by one, without what lies between them.
+    fn writes_lines(&self) -> bool {
+        self.ends.y == Layout::Plain && self.ends.residual.is_none()
+    }
+
     fn line_len(&self) -> usize {
-        if self.writes_in_place() { 0 } else { self.run_len().next_multiple_of(WIDEST) }
+        if self.writes_in_place() || self.writes_lines() {
+            0
+        } else {
+            self.run_len().next_multiple_of(WIDEST)
+        }
     }
 
     /// How much scratch memory [`Self::run`] needs with this many threads, in elements.
@@ -284,6 +303,16 @@ impl SparseConv {
     ) {
         let view = self.ends.y.view(self.g.output);
         let from = self.source.start(&self.g);
+        if self.writes_lines() {
+            let (pitch, size) = (self.source.row(&self.g), self.g.output);
+            let to = Placed { start: 0, plane: view.plane };
+            let (rows, bias, limits) = (&self.rows, self.bias.as_slice(), self.limits);
+            return lines::multiply(
+                &LineJob { rows, range, from, pitch, size, to, bias, limits },
+                input,
+                y,
+            );
+        }
         let to = Placed { start: view.start, plane: view.plane };
         let residual_view = self.ends.residual.map(|layout| layout.view(self.g.output));
         let finish = Finish { bias: &self.bias, residual: None, limits: self.limits };

@@ -7,6 +7,7 @@
 
 use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply};
+use super::turn::turn;
 use crate::isa::vectorize;
 use crate::pool::{Chunks, Pool};
 use crate::vector::WIDEST;
@@ -57,7 +58,7 @@ impl SparseLinear {
     /// If they are not one per output.
     #[must_use]
     pub fn with_bias(mut self, bias: &[f32]) -> Self {
-        self.bias.copy_from_slice(bias);
+        self.set_bias(bias);
         self
     }
 
@@ -84,6 +85,14 @@ impl SparseLinear {
     /// If `w` is shorter than the weight was.
     pub fn refresh(&mut self, w: &[f32]) {
         self.rows.refresh(w);
+    }
+
+    /// Adds other numbers to the outputs.
+    ///
+    /// # Panics
+    /// If they are not one per output.
+    pub fn set_bias(&mut self, bias: &[f32]) {
+        self.bias.copy_from_slice(bias);
     }
 
     /// The weights that are left.
@@ -158,24 +167,14 @@ impl SparseLinear {
         let (block, samples) = (self.block(), y.len() / self.outputs);
         let (turned, sums) = own.split_at_mut(self.inputs * block + WIDEST);
         let sums = &mut sums[..self.outputs * block];
-        vectorize(
-            #[inline(always)]
-            || {
-                for (k, to) in turned.chunks_exact_mut(block).take(self.inputs).enumerate() {
-                    let from = x[k..].iter().step_by(self.inputs);
-                    to.iter_mut().zip(from).for_each(|(to, x)| *to = *x);
-                    to[samples..].fill(0.0);
-                }
-            },
-        );
+        turn((x, self.inputs), [samples, self.inputs], (turned, block));
+        let pixels = turned.chunks_exact_mut(block).take(self.inputs);
+        pixels.for_each(|pixels| pixels[samples..].fill(0.0));
         let finish = Finish { bias: &self.bias, residual: None, limits: self.limits };
         let to = Placed { start: 0, plane: block };
         let (rows, range) = (&self.rows, 0..self.outputs);
         multiply(&Job { rows, range, from: 0, to, pixels: samples, finish }, turned, sums);
-        for (n, y) in y.chunks_exact_mut(self.outputs).enumerate() {
-            let from = sums[n..].iter().step_by(block);
-            y.iter_mut().zip(from).for_each(|(y, sum)| *y = *sum);
-        }
+        turn((sums, block), [self.outputs, samples], (y, self.outputs));
     }
 }
 

@@ -8,6 +8,7 @@
 //! is room for a widest vector behind the last element; element (0, 0) begins a cache line if the slice does.
 //! Source: Park et al. (2017), <https://arxiv.org/abs/1608.01409>, section 3 (one zero column serves two lines).
 
+use super::frame::Frame;
 use crate::cache::spaced;
 use crate::vector::WIDEST;
 
@@ -73,15 +74,9 @@ impl Planes {
     /// # Panics
     /// If a slice is too short.
     pub fn pack(&self, sample: &[f32], planes: &mut [f32]) {
-        let [height, width] = self.size;
-        let planes = planes[..self.sample()].chunks_exact_mut(self.plane);
-        for (from, to) in sample.chunks_exact(height * width).zip(planes) {
-            self.clear_around(to);
-            let lines = to[self.lead..].chunks_mut(self.row);
-            for (from, to) in from.chunks_exact(width).zip(lines) {
-                to[..width].copy_from_slice(from);
-            }
-        }
+        let (size, start, pitch) = (self.size, self.lead, self.row);
+        let frame = Frame { size, start, pitch, plane: self.plane };
+        frame.fill(sample, &mut planes[..self.sample()], |_| true);
     }
 
     /// Reads a sample back.

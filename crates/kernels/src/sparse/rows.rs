@@ -15,6 +15,15 @@ pub(crate) struct Entry {
     pub(crate) value: f32,
 }
 
+/// A weight that is left, before its row is put together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weight {
+    pub(crate) row: usize,
+    pub(crate) offset: usize,
+    /// Where it stands in the dense weight.
+    pub(crate) place: usize,
+}
+
 /// The weights that are left of a matrix `[rows, columns]`.
 ///
 /// # Example
@@ -82,6 +91,29 @@ impl Rows {
         }
     }
 
+    /// Takes weights in any order: of each its row, where it reads, and its place in the dense weight. Their values are zero
+    /// until [`Self::refresh`]; the weights of a row keep their order.
+    ///
+    /// # Panics
+    /// If a row is none of `rows`, or a place or an offset is beyond `u32`.
+    pub(crate) fn gather(rows: usize, weights: &[Weight]) -> Self {
+        let narrow = |n: usize| u32::try_from(n).expect("places and offsets are below 2^32");
+        let mut starts = vec![0; rows + 1];
+        weights.iter().for_each(|weight| starts[weight.row + 1] += 1);
+        (0..rows).for_each(|row| starts[row + 1] += starts[row]);
+        let mut next = starts.clone();
+        let mut entries = vec![Entry { offset: 0, value: 0.0 }; weights.len()];
+        let (mut places, mut reach) = (vec![0; weights.len()], 0);
+        for weight in weights {
+            let at = next[weight.row] as usize;
+            next[weight.row] += 1;
+            entries[at].offset = narrow(weight.offset);
+            places[at] = narrow(weight.place);
+            reach = reach.max(weight.offset);
+        }
+        Self { starts, entries, places, reach }
+    }
+
     /// Takes new values for the same weights from the dense matrix.
     ///
     /// # Panics
@@ -116,6 +148,17 @@ impl Rows {
     #[inline]
     pub(crate) fn row(&self, row: usize) -> &[Entry] {
         &self.entries[self.starts[row] as usize..self.starts[row + 1] as usize]
+    }
+
+    /// Where the weights of a row stand among all that are left.
+    #[inline]
+    pub(crate) fn range(&self, row: usize) -> std::ops::Range<usize> {
+        self.starts[row] as usize..self.starts[row + 1] as usize
+    }
+
+    /// Where each weight that is left stands in the dense weight.
+    pub(crate) fn places(&self) -> &[u32] {
+        &self.places
     }
 
     /// The weights of a row: where each reads, and its value.

@@ -19,8 +19,9 @@ pub(super) struct Direct {
     border: [usize; 2],
     size: [usize; 2],
     slack: usize,
-    /// From one plane to the next: more than a plane of `dy` if they are copied.
+    /// From one plane to the next, and whether they are copied.
     plane: usize,
+    is_copied: bool,
     phases: Vec<Phase>,
 }
 
@@ -58,19 +59,15 @@ impl Direct {
             .map(|(down, right)| ([down, right], Sweep::new([down.count, right.count], size[1])));
         let sweeps: Vec<_> = sweeps.collect();
         let slack = sweeps.iter().map(|(_, sweep)| sweep.overhang).max().unwrap_or(0);
-        let moved = slack > 0 || size != g.output || collide(g.group_out(), g.pixels());
-        let plane = if moved { spaced(size[0] * size[1]) } else { g.pixels() };
+        let is_copied = slack > 0 || size != g.output || collide(g.group_out(), g.pixels());
+        let plane = if is_copied { spaced(size[0] * size[1]) } else { g.pixels() };
         let phase = |(residue, sweep)| Phase::new(&g, residue, (border, [plane, size[1]]), sweep);
         let phases = sweeps.into_iter().map(phase).collect();
-        Self { g, border, size, slack, plane, phases }
-    }
-
-    fn is_copied(&self) -> bool {
-        self.plane != self.g.pixels()
+        Self { g, border, size, slack, plane, is_copied, phases }
     }
 
     fn copy_len(&self) -> usize {
-        if self.is_copied() { self.g.channels_out * self.plane + self.slack } else { 0 }
+        if self.is_copied { self.g.channels_out * self.plane + self.slack } else { 0 }
     }
 
     /// Whether products are written where they belong.
@@ -132,10 +129,10 @@ impl Direct {
     ) {
         let g = &self.g;
         let (copy, wide) = scratch.split_at_mut(self.copy_len());
-        if self.is_copied() {
+        if self.is_copied {
             self.fill(dy, copy);
         }
-        let dy = if self.is_copied() { &*copy } else { dy };
+        let dy = if self.is_copied { &*copy } else { dy };
         let finish = Finish::NOTHING;
         let planes = g.group_out() * self.plane;
         for (group, dx) in dx.chunks_exact_mut(g.sample_in() / g.groups).enumerate() {
