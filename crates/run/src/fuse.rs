@@ -3,11 +3,13 @@
 //! ```text
 //! Conv, Gemm → Relu                                            one kernel, if nobody else reads the value in between
 //! BatchNormalization → Relu, Clip                              likewise
+//! MaxPoolGradient → ReluGradient                               likewise, for windows of 2 x 2 over what the ReLU gave
 //! ReluGradient, ClipGradient → BatchNormalizationGradient      likewise: what the limits gave is the gradient's gate,
 //!                                                              computed again where it came from the same normalization
 //! ```
 
 use crate::kernel::Gate;
+use crate::op::max_pool::is_2x2;
 use hoyer_graph::{Graph, Node, NodeId, Op, Source, ValueId};
 use hoyer_kernels::gemm::Activation;
 
@@ -16,8 +18,14 @@ pub(crate) fn absorbed(graph: &Graph, kept: &[ValueId]) -> Vec<Option<(NodeId, A
     let readers = graph.readers();
     let absorbs = |node: &hoyer_graph::Node| {
         let [only] = readers[node.outputs.first()?.0].as_slice() else { return None };
-        let activation = match (&node.op, &graph.node(*only).op) {
+        let next = graph.node(*only);
+        let activation = match (&node.op, &next.op) {
             (Op::Conv(_) | Op::Gemm(_) | Op::BatchNormalization(_), Op::Relu(_)) => {
+                Activation::Relu
+            }
+            (Op::MaxPoolGradient(gradient), Op::ReluGradient(_))
+                if next.inputs == [node.outputs[0], node.inputs[1]] && is_2x2(&gradient.pool) =>
+            {
                 Activation::Relu
             }
             (Op::BatchNormalization(_), Op::Clip(clip)) => Activation::Clip(clip.bounds()),

@@ -16,7 +16,7 @@ mod gather;
 mod gemm;
 mod integer;
 mod matmul;
-mod max_pool;
+pub(crate) mod max_pool;
 mod normalization;
 mod places;
 mod recurrent;

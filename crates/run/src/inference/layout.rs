@@ -6,6 +6,7 @@
 
 use super::fuse::Fused;
 use super::layers::{Layer, Shape};
+use crate::op::max_pool;
 use hoyer_graph::{Graph, MaxPool, NodeId, Op};
 use hoyer_kernels::sparse::{Layout, Planes, SparseConv};
 use std::collections::BTreeMap;
@@ -69,10 +70,7 @@ fn reads_planes(
 
 /// Whether a pool is one that reads planes.
 pub(super) fn is_2x2(pool: &MaxPool, x: &[usize]) -> bool {
-    let window = &pool.window;
-    let plain = window.pads.iter().all(|&p| p == 0) && window.dilations.iter().all(|&d| d == 1);
-    let halves = window.kernel_shape == [2, 2] && window.strides == [2, 2];
-    halves && plain && !pool.ceil_mode && x.len() == 4
+    max_pool::is_2x2(pool) && x.len() == 4
 }
 
 /// Elements of a value that lies in planes.

@@ -2,11 +2,12 @@
 
 use crate::kernel::{Call, Kernel, Site};
 use hoyer_graph::MaxPool;
-use hoyer_kernels::max_pool::{self, Geometry};
+use hoyer_kernels::gemm::Activation;
+use hoyer_kernels::max_pool::{self, Before, Geometry};
 
 struct Forward(Geometry);
 
-struct Gradient(Geometry);
+struct Gradient(Geometry, Before);
 
 pub(crate) fn forward(op: &MaxPool, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.inputs[0], &site.outputs[0])?;
@@ -15,15 +16,20 @@ pub(crate) fn forward(op: &MaxPool, site: &Site<'_>) -> Option<Box<dyn Kernel>> 
 
 pub(crate) fn gradient(op: &MaxPool, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.inputs[1], &site.inputs[2])?;
-    Some(Box::new(Gradient(g)))
+    let before = if site.activation == Activation::Relu { Before::Relu } else { Before::Nothing };
+    Some(Box::new(Gradient(g, before)))
+}
+
+/// Whether windows of 2 x 2 stand side by side; such a pool's gradient can have that of a ReLU before it in it.
+pub(crate) fn is_2x2(op: &MaxPool) -> bool {
+    let window = &op.window;
+    let plain = window.pads.iter().all(|&p| p == 0) && window.dilations.iter().all(|&d| d == 1);
+    window.kernel_shape == [2, 2] && window.strides == [2, 2] && plain && !op.ceil_mode
 }
 
 /// The pool's numbers; `None` unless windows of 2 x 2 stand side by side.
 fn geometry(op: &MaxPool, x: &[usize], y: &[usize]) -> Option<Geometry> {
-    let window = &op.window;
-    let plain = window.pads.iter().all(|&p| p == 0) && window.dilations.iter().all(|&d| d == 1);
-    let halves = window.kernel_shape == [2, 2] && window.strides == [2, 2];
-    if x.len() != 4 || op.ceil_mode || !plain || !halves || x.contains(&0) || y.contains(&0) {
+    if x.len() != 4 || !is_2x2(op) || x.contains(&0) || y.contains(&0) {
         return None;
     }
     let pair = |list: &[usize]| [list[0], list[1]];
@@ -39,6 +45,6 @@ impl Kernel for Forward {
 impl Kernel for Gradient {
     fn run(&self, call: &mut Call<'_, '_>) {
         let (dy, x, y) = (call.input(0), call.input(1), call.input(2));
-        max_pool::gradient(call.pool, &self.0, (dy, x, y), call.outputs[0]);
+        max_pool::gradient(call.pool, (&self.0, self.1), (dy, x, y), call.outputs[0]);
     }
 }
