@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! step_speed MODEL BATCH [optimizer=adam|sgd] [lr=RATE] [penalties=LIST] [seconds=S] [blocks=N] [threads=T] [load=FOLDER]
+//!     [sparsity=SHARE] [layers=model|dense|sparse]
 //! ```
 //! A step is forward, backward and the optimizer's pass (Adam, or SGD with Nesterov momentum) over a batch that is copied in. Blocks of
 //! `seconds` alternate between the penalties of `LIST`, so that a change of the machine's speed hits all.
 //! `load` names a folder with `weights.f32`, `images.f32` and `labels.i64` or, for series, `targets.f32` (plain little-endian
 //! numbers, parameters one after the other) so that another program can start from the same state; without it the
-//! weights are the model's own and the batch is made up. Prints JSON: for each penalty the first losses, and
-//! samples per second.
+//! weights are the model's own and the batch is made up. With a `sparsity`, weights that are zero are masked: those of
+//! the folder, or that share at random; `layers` then says how layers run, by default as the executor thinks best. Prints JSON: for each
+//! penalty the first losses, and samples per second; and, with a sparsity, what runs how.
 //! Not here: the comparison with PyTorch (`benches/vs-torch`).
 
 #![expect(
@@ -21,7 +23,7 @@ use hoyer_graph::*;
 use hoyer_kernels::pool::Pool;
 use hoyer_learn::optimizer::{Config, Optimizer, Pace, Parameter, SgdConfig, Tensor as Layer, on};
 use hoyer_learn::penalty::{ByName, View};
-use hoyer_run::Program;
+use hoyer_run::{Choice, Plan, Program};
 use hoyer_zoo::model;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -69,10 +71,12 @@ fn main() {
         })
     });
     let results = results.collect::<Vec<_>>();
-    println!(
-        "{}",
-        json!({ "model": run.model, "batch": run.batch, "threads": pool.threads(), "runs": results })
-    );
+    let mut found = json!({ "model": run.model, "batch": run.batch, "threads": pool.threads(), "runs": results });
+    if run.sparsity > 0.0 {
+        found["sparsity"] = json!(run.sparsity);
+        found["layers"] = json!(trainers[0].plan.summary());
+    }
+    println!("{found}");
 }
 
 /// What to measure.
@@ -86,6 +90,8 @@ struct Settings {
     blocks: usize,
     threads: usize,
     load: Option<PathBuf>,
+    sparsity: f64,
+    choice: Choice,
 }
 
 impl Settings {
@@ -115,6 +121,13 @@ impl Settings {
             blocks: number("blocks", 5.0) as usize,
             threads: number("threads", cores as f64) as usize,
             load: given("load").map(PathBuf::from),
+            sparsity: number("sparsity", 0.0),
+            choice: match given("layers").as_deref() {
+                None | Some("model") => Choice::Model,
+                Some("dense") => Choice::Dense,
+                Some("sparse") => Choice::Sparse,
+                Some(other) => panic!("no layers `{other}`, need model, dense or sparse"),
+            },
         }
     }
 }
@@ -134,6 +147,8 @@ struct Trainer {
     /// What the network is to learn.
     wanted: ValueId,
     steps: u64,
+    /// How the masked layers run.
+    plan: Plan,
 }
 
 /// What a step reads.
@@ -161,6 +176,9 @@ impl Trainer {
             Some(folder) => load(folder, &mut graph, is_series),
             None => made_up(run.batch, sample.iter().product(), is_series.then_some(outputs)),
         };
+        if run.sparsity > 0.0 {
+            mask(&mut graph, run);
+        }
         let (prediction, input) = (graph.outputs[0], graph.inputs[0]);
         let size = Dim::symbol("batch");
         let (wanted, loss) = if is_series {
@@ -174,7 +192,10 @@ impl Trainer {
         let outputs: Vec<ValueId> =
             [loss, prediction].into_iter().chain(gradients.clone()).collect();
         let sizes = Bindings::from([("batch".to_owned(), run.batch)]);
-        let program = Program::compile(&graph, &sizes, &outputs, pool).unwrap();
+        let params: Vec<ParamId> = trained.iter().filter_map(|id| graph.param_of(*id)).collect();
+        let pairs: Vec<_> = params.into_iter().zip(gradients.iter().copied()).collect();
+        let read = hoyer_run::Wanted { outputs: &outputs, gradients: &pairs };
+        let (program, plan) = Program::masked(&graph, &sizes, read, pool, run.choice).unwrap();
         let penalty = (penalty != "none").then(|| penalty.parse::<ByName>().unwrap().0);
         let parameter = |param: &Param| Parameter {
             view: View::of(param.tensor.shape()),
@@ -186,7 +207,20 @@ impl Trainer {
         let optimizer = Optimizer::new(run.optimizer.build().unwrap(), &parameters);
         let pool = Arc::clone(pool);
         let (lr, steps) = (run.lr, 0);
-        Self { graph, program, optimizer, lr, pool, gradients, loss, input, batch, wanted, steps }
+        Self {
+            graph,
+            program,
+            optimizer,
+            lr,
+            pool,
+            gradients,
+            loss,
+            input,
+            batch,
+            wanted,
+            steps,
+            plan,
+        }
     }
 
     /// Takes a step and gives its loss, penalty not included.
@@ -217,6 +251,18 @@ impl Trainer {
             steps += 1;
         }
         (steps * batch) as f64 / start.elapsed().as_secs_f64()
+    }
+}
+
+/// Masks the weights that are zero; without a folder, a share of them at random is made so first.
+fn mask(graph: &mut Graph, run: &Settings) {
+    let mut numbers = Numbers(3);
+    for param in graph.params.iter_mut().filter(|param| param.role == Role::Weight) {
+        if run.load.is_none() {
+            let dies = |_: &&mut f32| numbers.index(1_000_000) < (run.sparsity * 1e6) as usize;
+            param.tensor.data_mut().iter_mut().filter(dies).for_each(|w| *w = 0.0);
+        }
+        param.mask = Some(param.tensor.data().iter().map(|w| *w != 0.0).collect());
     }
 }
 

@@ -91,9 +91,17 @@ impl Clip {
 /// # Errors
 /// - [`Error::NotFinite`] if one of them holds NaN or infinity or its squares overflow
 pub fn global_norm<'g>(gradients: impl IntoIterator<Item = &'g [f32]>) -> Result<f64> {
+    norm_of_living(gradients.into_iter().map(|gradient| (gradient, None)))
+}
+
+/// As [`global_norm`], of what the masks leave: a weight that does not live takes no step, and what its gradient would be need not
+/// be known.
+pub(crate) fn norm_of_living<'g>(
+    gradients: impl IntoIterator<Item = (&'g [f32], Option<&'g [bool]>)>,
+) -> Result<f64> {
     let mut sum = 0.0;
-    for (at, gradient) in gradients.into_iter().enumerate() {
-        let squares = squares(gradient);
+    for (at, (gradient, mask)) in gradients.into_iter().enumerate() {
+        let squares = mask.map_or_else(|| squares(gradient), |mask| living(gradient, mask));
         if !squares.is_finite() {
             let what = format!("the norm of gradient {at}");
             return Err(Error::NotFinite { what, value: squares.sqrt() });
@@ -102,6 +110,23 @@ pub fn global_norm<'g>(gradients: impl IntoIterator<Item = &'g [f32]>) -> Result
     }
     Ok(sum.sqrt())
 }
+
+/// The sum of squares of what lives, a fixed number of elements at a time.
+fn living(gradient: &[f32], mask: &[bool]) -> f64 {
+    let mut kept = [0.0; CHUNK];
+    let chunks = gradient.chunks(CHUNK).zip(mask.chunks(CHUNK));
+    let sum = |(gradient, mask): (&[f32], &[bool])| {
+        let kept = &mut kept[..gradient.len()];
+        for ((kept, g), live) in kept.iter_mut().zip(gradient).zip(mask) {
+            *kept = if *live { *g } else { 0.0 };
+        }
+        squares(kept)
+    };
+    chunks.map(sum).sum()
+}
+
+/// Elements that are looked at together.
+const CHUNK: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -136,6 +161,15 @@ mod tests {
         let (a, b) = ([1.0_f32; 4], [1.0, f32::NAN]);
         let error = global_norm([&a[..], &b[..]]).unwrap_err().to_string();
         assert_eq!(error, "the norm of gradient 1 is NaN, need a finite number");
+    }
+
+    #[test]
+    fn what_does_not_live_has_no_part_in_the_norm() {
+        let gradient: Vec<f32> =
+            (0..2000).map(|i| if i % 3 == 0 { 2.0 } else { f32::NAN }).collect();
+        let mask: Vec<bool> = (0..2000).map(|i| i % 3 == 0).collect();
+        let norm = norm_of_living([(&gradient[..], Some(&mask[..])), (&[3.0], None)]).unwrap();
+        assert_eq!(norm, f64::from(667 * 4 + 9).sqrt());
     }
 
     #[test]

@@ -81,6 +81,10 @@ pub struct StageRecord {
     pub weights_nonzero: Option<u64>,
     /// All convolution and linear weights, zeros included.
     pub weights_total: Option<u64>,
+    /// How many layers that have a mask skipped its zeros in the last steps, and why others did not, in a line; `None` if nothing was
+    /// trained or no layer had a mask.
+    #[serde(default)]
+    pub masked_layers: Option<String>,
 }
 
 impl StageRecord {
@@ -97,6 +101,7 @@ impl StageRecord {
             validation_metric: None,
             weights_nonzero: None,
             weights_total: None,
+            masked_layers: None,
         }
     }
 

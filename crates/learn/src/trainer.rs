@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use hoyer_graph::{Bindings, Graph, Param, ParamId, ValueId};
+use hoyer_graph::{Bindings, Graph, Param, ParamId};
 use hoyer_kernels::pool::{Chunks, Pool};
-use hoyer_run::Program;
+use hoyer_run::{Choice, Plan, Program};
 
 use crate::optimizer::{Optimizer, Pace, Parameter, Tensor, on};
 use crate::penalty::{Penalty, View};
@@ -33,6 +33,9 @@ pub(crate) struct Trainer {
     /// Those of the inference graph, then constants.
     pub(crate) params: Vec<Param>,
     program: Program,
+    /// How the layers that have masks run.
+    plan: Plan,
+    choice: Choice,
     trained: Vec<ParamId>,
     optimizer: Optimizer,
     clip: Option<clip::Config>,
@@ -50,6 +53,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) seed: u64,
     pub(crate) biases: Biases,
     pub(crate) pool: &'a Arc<Pool>,
+    /// How layers with masks run; the gradients by dead weights are known only if all run dense.
+    pub(crate) choice: Choice,
 }
 
 /// What a step found; loss and answers are those before it changed the weights.
@@ -69,11 +74,10 @@ impl Trainer {
         settings: Settings<'_>,
     ) -> Result<Self> {
         let mut training = training_graph(graph, teacher, settings.seed)?;
-        let outputs: Vec<ValueId> = training.outputs();
-        let sizes = Bindings::from([("batch".to_owned(), settings.batch)]);
-        let program = Program::compile(&training.graph, &sizes, &outputs, settings.pool)?;
+        let Settings { batch, choice, .. } = settings;
+        let (program, plan) = training.compile(batch, settings.pool, choice)?;
         let params = std::mem::take(&mut training.graph.params);
-        let trained: Vec<ParamId> = trained_params(&params);
+        let trained = trained_params(&params);
         let pruned = prunable(&params, settings.biases);
         let penalty = learn.penalty.map(|penalty| penalty.0);
         let parameters: Vec<Parameter> =
@@ -87,13 +91,14 @@ impl Trainer {
         };
         let place = |i: &usize| trained.iter().position(|id| id.0 == *i);
         let watched: Vec<usize> = pruned.iter().filter_map(place).collect();
-        let batch = settings.batch;
         let pool = Arc::clone(settings.pool);
         let (clip, saliency) = (learn.clip, None);
         Ok(Self {
             training,
             params,
             program,
+            plan,
+            choice,
             trained,
             optimizer,
             clip,
@@ -116,6 +121,23 @@ impl Trainer {
 
     pub(crate) fn optimizer(&mut self) -> &mut Optimizer {
         &mut self.optimizer
+    }
+
+    /// How the layers with masks run, in a line; none if no layer has a mask.
+    pub(crate) fn masked_layers(&self) -> Option<String> {
+        (!self.plan.steps.is_empty()).then(|| self.plan.summary())
+    }
+
+    /// Takes note of weights that do not live any more: what follows is what would follow had training begun with these masks.
+    pub(crate) fn masks_changed(&mut self) -> Result<()> {
+        self.optimizer.weights_changed();
+        // The old memory goes before new memory is asked for.
+        self.program = Program::compile(&Graph::new(""), &Bindings::new(), &[], &self.pool)?;
+        std::mem::swap(&mut self.training.graph.params, &mut self.params);
+        let compiled = self.training.compile(self.batch, &self.pool, self.choice);
+        std::mem::swap(&mut self.training.graph.params, &mut self.params);
+        (self.program, self.plan) = compiled?;
+        Ok(())
     }
 
     /// Checks that these samples can be learned by this network.
@@ -153,7 +175,11 @@ impl Trainer {
             let watched = self.watched.iter().map(|at| program.value(gradients[*at]));
             saliency.look_at(watched, &self.pool);
         }
-        let Ok(norm) = clip::global_norm(gradients.iter().map(|id| self.program.value(*id))) else {
+        let living = gradients
+            .iter()
+            .zip(&self.trained)
+            .map(|(id, param)| (self.program.value(*id), self.params[param.0].mask.as_deref()));
+        let Ok(norm) = clip::norm_of_living(living) else {
             return Err(Error::Diverged { step, at: self.culprit(samples, first, step)? });
         };
         if let Some(clip::Config::Norm(limit)) = self.clip {

@@ -35,7 +35,7 @@ pub(crate) struct Prepared {
     /// The nodes that it computes; it runs in the place of one of them.
     pub(crate) computes: Vec<NodeId>,
     pub(crate) reads: Vec<ValueId>,
-    pub(crate) writes: ValueId,
+    pub(crate) writes: Vec<ValueId>,
 }
 
 /// A node that becomes a step, and the values that the step reads and writes.
@@ -87,6 +87,11 @@ impl<'a> Compiler<'a> {
     /// The shape of every value.
     pub(crate) fn shapes(&self) -> &[Vec<usize>] {
         &self.shapes
+    }
+
+    /// For every node: the activation that it absorbs, if any.
+    pub(crate) fn absorbed(&self) -> &[Option<(NodeId, Activation)>] {
+        &self.absorbed
     }
 
     pub(crate) fn program(mut self, pool: &Arc<Pool>) -> Program {
@@ -167,7 +172,7 @@ impl<'a> Compiler<'a> {
                 steps.push(Scheduled {
                     node: ready.computes[0],
                     reads: ready.reads,
-                    writes: vec![ready.writes],
+                    writes: ready.writes,
                     activation: Activation::None,
                     ready: Some(ready.kernel),
                 });

@@ -7,11 +7,11 @@
 //! Invariants: a run allocates nothing; the same input gives the same bits for any number of threads.
 //! Not here: training, where weights change (`program`), the kernels (`hoyer_kernels::sparse`).
 
-mod cost;
+pub(crate) mod cost;
 mod fuse;
-mod layers;
+pub(crate) mod layers;
 mod layout;
-mod plan;
+pub(crate) mod plan;
 mod shortcut;
 mod steps;
 mod tune;

@@ -72,8 +72,7 @@ impl Pruner {
         let masks = Ranking::new(&layers, Scale::Magnitude)?.masks(kept(self.target(done)));
         apply(&mut trainer.params, &self.places, &masks);
         units.remove_dead(&mut trainer.params);
-        trainer.optimizer().weights_changed();
-        Ok(())
+        trainer.masks_changed()
     }
 
     fn scores(&self, trainer: &mut Trainer) -> Vec<Vec<f32>> {

@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use hoyer_run::Choice;
+
 use super::Run;
 use super::gradual::Pruner;
 use crate::average::Average;
@@ -56,6 +58,7 @@ impl Run<'_> {
                 self.write_if_due()?;
             }
         }
+        self.state.current.masked_layers = course.trainer.masked_layers();
         self.keep_chosen(course.chooses)
     }
 
@@ -69,9 +72,13 @@ impl Run<'_> {
             seed: recipe.seed,
             biases: self.biases(),
             pool: self.setup.pool,
+            choice: Choice::Model,
         };
         let mut trainer = Trainer::new(&self.graph, teacher, learn, settings)?;
         trainer.check(self.setup.data.training)?;
+        if let Some(text) = trainer.masked_layers() {
+            self.setup.observer.message(&text);
+        }
         let steps = self.setup.data.training.len() / recipe.batch;
         let total = steps as u64 * u64::from(learn.epochs);
         let pruner = learn.gradual.map(|gradual| {

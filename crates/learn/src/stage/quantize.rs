@@ -6,6 +6,7 @@
 
 use hoyer_graph::groups::{dead, groups, remove};
 use hoyer_graph::{Param, Role};
+use hoyer_run::Choice;
 
 use super::Run;
 use super::cut::search;
@@ -65,7 +66,9 @@ impl Run<'_> {
     fn importance(&mut self, batches: usize) -> Result<Importance> {
         let recipe = self.setup.recipe;
         let (batch, seed, pool) = (recipe.batch, recipe.seed, self.setup.pool);
-        let settings = Settings { batch, seed, biases: Biases::Included, pool };
+        // Dead weights matter too: what all gradients are on average is the floor below.
+        let choice = Choice::Dense;
+        let settings = Settings { batch, seed, biases: Biases::Included, pool, choice };
         let mut trainer = Trainer::new(&self.graph, None, &Learn::new(1), settings)?;
         trainer.check(self.setup.data.training)?;
         trainer.watch(long());

@@ -62,11 +62,16 @@ impl Samples for Blobs {
 }
 
 fn net(seed: u64) -> Graph {
+    layers(seed, [20, 12])
+}
+
+/// Linear layers with so many features between them.
+fn layers(seed: u64, [first, second]: [usize; 2]) -> Graph {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut g = Graph::new("net");
     let shape = Shape(vec![Dim::symbol("batch"), Dim::from(INPUTS)]);
     let mut value = g.input("x", Type::f32(shape));
-    for (name, inp, out) in [("fc1", INPUTS, 20), ("fc2", 20, 12), ("fc3", 12, 3)] {
+    for (name, inp, out) in [("fc1", INPUTS, first), ("fc2", first, second), ("fc3", second, 3)] {
         let reach = (3.0 / inp as f32).sqrt();
         let data = (0..inp * out).map(|_| rng.random_range(-reach..reach)).collect();
         let weight = Tensor::new(&[out, inp], data).unwrap();
@@ -135,11 +140,12 @@ struct How<'a> {
 
 fn run_how(recipe: &Recipe, training: &mut Blobs, how: &How<'_>) -> Result<Outcome> {
     let pool = Arc::new(Pool::new(how.threads));
+    let graph = if recipe.model == "wide" { layers(1, [200, 150]) } else { net(1) };
     let mut validation = Blobs::new(101);
     validation.start_epoch(1 << 40);
     run(Setup {
         recipe,
-        graph: &net(1),
+        graph: &graph,
         data: Data { training, validation: &validation },
         observer: how.observer,
         checkpoint: how.checkpoint,
@@ -253,6 +259,48 @@ fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
     // In the first epoch, within each stage, at the end of an epoch, near the end.
     let stops = [1, 30, 60, 61, 100, 145, 160, 190, 220, 250, 259];
     check_resume(&recipe(RECIPE), &stops);
+}
+
+const WIDE: &str = r#"
+model = "wide"
+data = "blobs"
+batch = 24
+validation = 100
+[[stage]]
+kind = "train"
+epochs = 1
+optimizer = { name = "adam", lr = 0.01 }
+[[stage]]
+kind = "finetune"
+epochs = 3
+gradual = { weights = 600, every = 7, until = 0.7, score = "fisher" }
+[[stage]]
+kind = "finetune"
+epochs = 2
+clip = { norm = 0.5 }
+"#;
+
+#[test]
+fn layers_that_empty_run_sparse_and_the_run_resumes_so() {
+    struct Heard(RefCell<Vec<String>>);
+    impl Observer for Heard {
+        fn message(&self, text: &str) {
+            self.0.borrow_mut().push(text.to_owned());
+        }
+    }
+    let (heard, stop) = (Heard(RefCell::default()), AtomicBool::new(false));
+    let how = How { threads: 1, checkpoint: None, observer: &heard, stop: &stop };
+    let outcome = run_how(&recipe(WIDE), &mut Blobs::new(490), &how).unwrap();
+    let layers: Vec<_> = outcome.records.iter().map(|record| &record.masked_layers).collect();
+    assert_eq!(layers[0], &None);
+    // Nothing has a mask when the second stage begins.
+    assert_eq!(heard.0.into_inner(), [layers[2].clone().unwrap()]);
+    for line in [layers[1], layers[2]] {
+        let line = line.as_ref().unwrap();
+        assert!(line.contains("of 3 masked layers run") && !line.starts_with('0'), "{line}");
+    }
+    assert!(outcome.accuracy > 0.5, "{}", outcome.accuracy);
+    check_resume(&recipe(WIDE), &[21, 27, 28, 41, 60, 79, 81, 95]);
 }
 
 const NARROWING: &str = r#"

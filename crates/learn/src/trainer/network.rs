@@ -1,9 +1,15 @@
 //! The graph that a stage trains: the network's training form, a loss, gradients, and a teacher if there is one.
 
+use std::sync::Arc;
+
 use hoyer_graph::loss::{self, Distillation};
 use hoyer_graph::{
-    DType, Dim, Graph, Shape, Type, ValueId, append, gradient, seed_dropout, trained, training,
+    Bindings, DType, Dim, Graph, Shape, Type, ValueId, append, gradient, seed_dropout, trained,
+    training,
 };
+
+use hoyer_kernels::pool::Pool;
+use hoyer_run::{Choice, Plan, Program, Wanted};
 
 use crate::recipe::Distill;
 use crate::{Error, Result};
@@ -20,9 +26,21 @@ pub(super) struct Training {
 }
 
 impl Training {
-    /// What a program must keep readable.
-    pub(super) fn outputs(&self) -> Vec<ValueId> {
-        [self.loss, self.logits].into_iter().chain(self.gradients.iter().copied()).collect()
+    /// A program that takes steps under the masks of the graph's parameters, and how its masked layers run.
+    pub(super) fn compile(
+        &self,
+        batch: usize,
+        pool: &Arc<Pool>,
+        choice: Choice,
+    ) -> Result<(Program, Plan)> {
+        let gradients = self.gradients.iter().copied();
+        let outputs: Vec<ValueId> =
+            [self.loss, self.logits].into_iter().chain(gradients.clone()).collect();
+        let trained = super::trained_params(&self.graph.params);
+        let gradients: Vec<_> = trained.into_iter().zip(gradients).collect();
+        let wanted = Wanted { outputs: &outputs, gradients: &gradients };
+        let sizes = Bindings::from([("batch".to_owned(), batch)]);
+        Ok(Program::masked(&self.graph, &sizes, wanted, pool, choice)?)
     }
 }
 

@@ -16,9 +16,9 @@ use hoyer_kernels::sparse::{Planes, SparseConv};
 
 /// A layer with so many weights left.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Work {
-    pub(super) shape: Shape,
-    pub(super) nonzero: usize,
+pub(crate) struct Work {
+    pub(crate) shape: Shape,
+    pub(crate) nonzero: usize,
 }
 
 /// Pixels of a vector.
@@ -29,7 +29,7 @@ const TILE: usize = 12;
 const NEAR: f64 = 8192.0;
 
 /// What the layer takes with the sparse kernels.
-pub(super) fn sparse_us(work: &Work) -> f64 {
+pub(crate) fn sparse_us(work: &Work) -> f64 {
     let nonzero = work.nonzero as f64;
     let ns = match work.shape {
         Shape::Conv(g) => g.batch as f64 * sparse_sample(&g, nonzero),
@@ -65,7 +65,7 @@ fn product(nonzero: f64, rows: f64, vectors: usize, per_vector: f64) -> f64 {
 }
 
 /// What the layer takes with the dense kernels.
-pub(super) fn dense_us(work: &Work) -> f64 {
+pub(crate) fn dense_us(work: &Work) -> f64 {
     let ns = match work.shape {
         Shape::Conv(g) => {
             let work = Forward::new(g).work();

@@ -13,7 +13,7 @@ pub(super) const BIAS_TO_DENSE: f64 = 1.08;
 
 /// The shape of a layer.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Conv(Geometry),
     /// Samples, inputs, outputs.
     Linear([usize; 3]),
@@ -21,15 +21,13 @@ pub(super) enum Shape {
 
 /// A layer that could run either way.
 #[derive(Debug, Clone)]
-pub(super) struct Layer {
-    pub(super) shape: Shape,
-    pub(super) weights: usize,
-    pub(super) nonzero: usize,
-    pub(super) dense_us: f64,
-    pub(super) sparse_us: f64,
-    pub(super) is_sparse: bool,
-    /// Whether the times are measured.
-    pub(super) tried: bool,
+pub(crate) struct Layer {
+    pub(crate) shape: Shape,
+    pub(crate) weights: usize,
+    pub(crate) nonzero: usize,
+    pub(crate) dense_us: f64,
+    pub(crate) sparse_us: f64,
+    pub(crate) is_sparse: bool,
 }
 
 /// For every node: its layer, if it has one.
@@ -54,29 +52,27 @@ fn layer(graph: &Graph, node: &Node, shapes: &[Vec<usize>], choice: Choice) -> O
     let w = weights(graph, node);
     let nonzero = w.iter().filter(|w| **w != 0.0).count();
     let work = Work { shape, nonzero };
-    let mut layer = Layer {
-        shape,
-        weights: w.len(),
-        nonzero,
-        dense_us: cost::dense_us(&work),
-        sparse_us: cost::sparse_us(&work),
-        is_sparse: false,
-        tried: false,
+    Some(compare(&work, w, [cost::dense_us(&work), cost::sparse_us(&work)], choice))
+}
+
+/// Chooses for a layer with this weight, given what dense and sparse are guessed to cost; where both are tried, what the answer takes
+/// stands for all that is computed.
+pub(crate) fn compare(work: &Work, w: &[f32], guess_us: [f64; 2], choice: Choice) -> Layer {
+    let Work { shape, nonzero } = *work;
+    let [dense_us, sparse_us] = match choice {
+        Choice::Measure(clock) => tune::times_us(&shape, w, clock),
+        _ => guess_us,
     };
-    if let Choice::Measure(clock) = choice {
-        (layer.dense_us, layer.sparse_us) = tune::times_us(&shape, w, clock);
-        layer.tried = true;
-    }
-    layer.is_sparse = match choice {
+    let is_sparse = match choice {
         Choice::Dense => false,
         Choice::Sparse => true,
-        Choice::Model | Choice::Measure(_) => layer.sparse_us * BIAS_TO_DENSE < layer.dense_us,
+        Choice::Model | Choice::Measure(_) => sparse_us * BIAS_TO_DENSE < dense_us,
     };
-    Some(layer)
+    Layer { shape, weights: w.len(), nonzero, dense_us, sparse_us, is_sparse }
 }
 
 /// The shape of a node that the sparse kernels can compute.
-fn shape(graph: &Graph, node: &Node, shapes: &[Vec<usize>]) -> Option<Shape> {
+pub(crate) fn shape(graph: &Graph, node: &Node, shapes: &[Vec<usize>]) -> Option<Shape> {
     let stored = node.inputs.iter().skip(1).all(|id| graph.param_of(*id).is_some());
     let known = matches!(node.op, Op::Conv(_) | Op::Gemm(_));
     if !known || !stored || node.outputs.iter().any(|id| shapes[id.0].contains(&0)) {

@@ -49,6 +49,38 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
 }
 
+/// Layers that a summary names.
+const NAMED: usize = 3;
+
+impl Plan {
+    /// How many of the layers run sparse, and which do not, in a line.
+    ///
+    /// # Example
+    /// ```
+    /// assert_eq!(hoyer_run::Plan::default().summary(), "no layer has a mask");
+    /// ```
+    pub fn summary(&self) -> String {
+        let layers = self.steps.iter().filter(|step| step.weights > 0);
+        let (sparse, dense): (Vec<_>, Vec<_>) =
+            layers.partition(|step| step.format == Format::Sparse);
+        let all = sparse.len() + dense.len();
+        if all == 0 {
+            return "no layer has a mask".into();
+        }
+        let verb = if sparse.len() == 1 { "runs" } else { "run" };
+        let line = format!("{} of {all} masked layers {verb} sparse", sparse.len());
+        if dense.is_empty() {
+            return line;
+        }
+        let named = dense.iter().take(NAMED).map(|step| format!("{} ({})", step.name, step.why));
+        let named = named.collect::<Vec<_>>().join(", ");
+        match dense.len().saturating_sub(NAMED) {
+            0 => format!("{line}; dense: {named}"),
+            more => format!("{line}; dense: {named}, and {more} more"),
+        }
+    }
+}
+
 pub(super) fn plan(
     graph: &Graph,
     program: &Program,
@@ -80,7 +112,7 @@ pub(super) fn plan(
 }
 
 /// What the other format would take, in terms of the chosen one.
-fn why(layer: &Layer) -> String {
+pub(crate) fn why(layer: &Layer) -> String {
     let (dense, sparse) = (layer.dense_us.max(1e-9), layer.sparse_us.max(1e-9));
     match layer.is_sparse {
         true if sparse < dense => format!("dense takes {:.1}x", dense / sparse),

@@ -79,7 +79,7 @@ fn sparse(site: &Site<'_>, id: NodeId, layer: &Layer, fused: &Fused) -> Prepared
     };
     let reads = node.inputs[..1].iter().copied().chain(fused.residual).collect();
     let computes = std::iter::once(id).chain(fused.absorbs.iter().copied()).collect();
-    Prepared { kernel, computes, reads, writes: fused.writes }
+    Prepared { kernel, computes, reads, writes: vec![fused.writes] }
 }
 
 /// A pool over a value that lies in planes.
@@ -94,7 +94,7 @@ fn pool(site: &Site<'_>, id: NodeId, node: &Node) -> Option<Prepared> {
         }
         _ => return None,
     };
-    Some(Prepared { kernel, computes: vec![id], reads: vec![x], writes })
+    Some(Prepared { kernel, computes: vec![id], reads: vec![x], writes: vec![writes] })
 }
 
 struct Conv(SparseConv);

@@ -12,7 +12,7 @@ use hoyer_kernels::sparse::{ConvIo, Ends, Layout, Planes, SparseConv, SparseLine
 const RUNS: usize = 15;
 
 /// The median times of the dense and the sparse kernel; `clock` tells the time in seconds.
-pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> (f64, f64) {
+pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> [f64; 2] {
     let pool = Pool::new(1);
     match *shape {
         Shape::Conv(g) => {
@@ -34,7 +34,7 @@ pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> (f64, f6
             let mut scratch = vec![0.0; sparse.scratch_len(1)];
             let run =
                 || sparse.run(&pool, ConvIo { x: &x, residual: None, y: &mut y }, &mut scratch);
-            (dense, median(clock, run))
+            [dense, median(clock, run)]
         }
         Shape::Linear([m, k, n]) => {
             let (x, mut y) = (vec![0.5; m * k], vec![0.0; m * n]);
@@ -44,7 +44,7 @@ pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> (f64, f6
             let dense = median(clock, run);
             let sparse = SparseLinear::new(m, w, n);
             let mut scratch = vec![0.0; sparse.scratch_len(1)];
-            (dense, median(clock, || sparse.run(&pool, &x, &mut y, &mut scratch)))
+            [dense, median(clock, || sparse.run(&pool, &x, &mut y, &mut scratch))]
         }
     }
 }
