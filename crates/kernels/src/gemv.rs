@@ -6,9 +6,9 @@
 //! Four rows at a time, so that a part of `x` is loaded once for all of them.
 //! Not here: more than one sample (`gemm`), weights that are mostly zero (`sparse`).
 
-use crate::isa::{Isa, has_avx2, has_avx512, isa};
+use crate::isa::{Isa, isa};
 use crate::pool::{Chunks, Pool};
-use crate::vector::{Portable, Vector, WIDEST};
+use crate::vector::{Vector, WIDEST, halved, over_vectors};
 
 /// Rows at a time.
 const ROWS: usize = 4;
@@ -35,36 +35,14 @@ pub fn gemv(pool: &Pool, w: &[f32], x: &[f32], y: &mut [f32]) {
 /// A piece, with the vectors of an instruction set, or the best below it that the machine has.
 fn piece_on(with: Isa, w: &[f32], x: &[f32], y: &mut [f32]) {
     assert_eq!(w.len(), x.len() * y.len(), "the weights fill their shape");
-    #[cfg(target_arch = "x86_64")]
-    if with == Isa::Avx512 && has_avx512() {
-        // SAFETY: the machine has AVX-512, and the slices fit one another.
-        return unsafe { with_avx512(w, x, y) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if with != Isa::Portable && has_avx2() {
-        // SAFETY: the machine has AVX2 and FMA, and the slices fit one another.
-        return unsafe { with_avx2(w, x, y) };
-    }
     // SAFETY: the slices fit one another.
-    unsafe { run::<Portable>(w, x, y) };
+    unsafe { run_on(with, w, x, y) };
 }
 
-/// # Safety
-/// The machine must have AVX-512; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn with_avx512(w: &[f32], x: &[f32], y: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx512>(w, x, y) };
-}
-
-/// # Safety
-/// The machine must have AVX2 and FMA; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(w: &[f32], x: &[f32], y: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx2>(w, x, y) };
+over_vectors! {
+    /// # Safety
+    /// `w` must have `x.len() · y.len()` elements.
+    unsafe fn run_on(w: &[f32], x: &[f32], y: &mut [f32]) = run
 }
 
 /// # Safety
@@ -113,21 +91,8 @@ unsafe fn rows<V: Vector, const R: usize>(w: &[f32], x: &[f32]) -> [f32; R] {
         unsafe { sums[r][0].add(sums[r][1]).store(lanes.as_mut_ptr()) };
         let rest = pairs * 2 * V::LEN..inputs;
         let tail = w[r * inputs..][rest.clone()].iter().zip(&x[rest]);
-        halved(&mut lanes) + tail.map(|(w, x)| w * x).sum::<f32>()
+        halved(&lanes) + tail.map(|(w, x)| w * x).sum::<f32>()
     })
-}
-
-/// The sum, half onto half.
-#[inline(always)]
-fn halved(lanes: &mut [f32; WIDEST]) -> f32 {
-    let mut width = WIDEST;
-    while width > 1 {
-        width /= 2;
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-    }
-    lanes[0]
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 
 use super::rows::{Entry, Rows};
 use super::spmm::Placed;
-use crate::isa::{Isa, has_avx2, has_avx512, isa};
-use crate::vector::{Portable, Vector, WIDEST};
+use crate::isa::{Isa, isa};
+use crate::vector::{Vector, WIDEST, halved, over_vectors};
 use std::ops::Range;
 
 /// Vectors of a tile: what the weights read of it stays in the nearest cache.
@@ -66,18 +66,14 @@ pub(super) fn accumulate_on(
         return;
     }
     assert!(job.check(dy.len(), x.len(), sums.len()), "every pixel lies inside its plane");
-    #[cfg(target_arch = "x86_64")]
-    if with == Isa::Avx512 && has_avx512() {
-        // SAFETY: the machine has AVX-512, and the accesses were checked above.
-        return unsafe { with_avx512(job, dy, x, sums) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if with != Isa::Portable && has_avx2() {
-        // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
-        return unsafe { with_avx2(job, dy, x, sums) };
-    }
     // SAFETY: the accesses were checked above.
-    unsafe { run::<Portable>(job, dy, x, sums) };
+    unsafe { run_on(with, job, dy, x, sums) };
+}
+
+over_vectors! {
+    /// # Safety
+    /// `job.check` must hold.
+    unsafe fn run_on(job: &Dots<'_>, dy: &[f32], x: &[f32], sums: &mut [f32]) = run
 }
 
 /// Adds up what the shares of `sums` found for a weight, always in the same order: shares, then halves of the vector.
@@ -86,30 +82,7 @@ pub(crate) fn total<'a>(shares: impl Iterator<Item = &'a [f32]>) -> f32 {
     for share in shares {
         lanes.iter_mut().zip(share).for_each(|(sum, x)| *sum += x);
     }
-    let mut len = WIDEST / 2;
-    while len > 0 {
-        (0..len).for_each(|i| lanes[i] += lanes[i + len]);
-        len /= 2;
-    }
-    lanes[0]
-}
-
-/// # Safety
-/// The machine must have AVX-512; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn with_avx512(job: &Dots<'_>, dy: &[f32], x: &[f32], sums: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx512>(job, dy, x, sums) };
-}
-
-/// # Safety
-/// The machine must have AVX2 and FMA; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(job: &Dots<'_>, dy: &[f32], x: &[f32], sums: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx2>(job, dy, x, sums) };
+    halved(&lanes)
 }
 
 /// # Safety

@@ -3,8 +3,8 @@
 //! Invariant: [`Frame::check`] held before the unsafe loops run, so every access lies inside its slice.
 //! Not here: copies for strides (`conv::phases`).
 
-use crate::isa::{has_avx2, has_avx512};
-use crate::vector::{Portable, Vector};
+use crate::isa::{Isa, isa};
+use crate::vector::{Vector, WIDEST, over_vectors};
 
 /// Where lines of a plane come to lie; all else is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,37 +46,19 @@ impl Frame {
 
     /// Copies one plane; both slices have its size.
     fn copy(&self, from: &[f32], to: &mut [f32]) {
-        #[cfg(target_arch = "x86_64")]
-        if has_avx512() && self.size[1] >= crate::vector::Avx512::LEN {
-            // SAFETY: the machine has AVX-512; `check` held for the frame.
-            return unsafe { with_avx512(self, from, to) };
-        }
-        #[cfg(target_arch = "x86_64")]
-        if has_avx2() {
-            // SAFETY: the machine has AVX2; `check` held for the frame.
-            return unsafe { with_avx2(self, from, to) };
-        }
+        // A line shorter than a wide vector would be copied element by element.
+        let isa = isa();
+        let short = isa == Isa::Avx512 && self.size[1] < WIDEST;
+        let with = if short { Isa::Avx2 } else { isa };
         // SAFETY: `check` held for the frame.
-        unsafe { run::<Portable>(self, from, to) };
+        unsafe { run_on(with, self, from, to) };
     }
 }
 
-/// # Safety
-/// The machine must have AVX-512; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn with_avx512(frame: &Frame, from: &[f32], to: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx512>(frame, from, to) };
-}
-
-/// # Safety
-/// The machine must have AVX2 and FMA; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(frame: &Frame, from: &[f32], to: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx2>(frame, from, to) };
+over_vectors! {
+    /// # Safety
+    /// `check` must hold, and the slices must have a plane and a frame.
+    unsafe fn run_on(frame: &Frame, from: &[f32], to: &mut [f32]) = run
 }
 
 /// # Safety

@@ -10,8 +10,8 @@
 
 use super::rows::Rows;
 use super::spmm::Placed;
-use crate::isa::{Isa, has_avx2, has_avx512, isa};
-use crate::vector::{Portable, Vector, WIDEST};
+use crate::isa::{Isa, isa};
+use crate::vector::{Vector, WIDEST, over_vectors};
 use std::ops::Range;
 
 /// Vectors of the narrow instruction sets.
@@ -66,36 +66,15 @@ pub(super) fn multiply_on(with: Isa, job: &LineJob<'_>, input: &[f32], out: &mut
     }
     assert!(job.check(input.len(), out.len()), "every pixel lies inside its plane");
     let wide = width >= WIDEST && width.next_multiple_of(WIDEST) == width.next_multiple_of(NARROW);
-    #[cfg(target_arch = "x86_64")]
-    if with == Isa::Avx512 && has_avx512() && wide {
-        // SAFETY: the machine has AVX-512, and the accesses were checked above; a wide line fills a vector.
-        return unsafe { with_avx512(job, input, out) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if with != Isa::Portable && has_avx2() {
-        // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
-        return unsafe { with_avx2(job, input, out) };
-    }
-    // SAFETY: the accesses were checked above.
-    unsafe { run::<Portable>(job, input, out) };
+    let with = if with == Isa::Avx512 && !wide { Isa::Avx2 } else { with };
+    // SAFETY: the accesses were checked above; a line that is read in wide vectors fills one.
+    unsafe { run_on(with, job, input, out) };
 }
 
-/// # Safety
-/// The machine must have AVX-512; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn with_avx512(job: &LineJob<'_>, input: &[f32], out: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx512>(job, input, out) };
-}
-
-/// # Safety
-/// The machine must have AVX2 and FMA; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(job: &LineJob<'_>, input: &[f32], out: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx2>(job, input, out) };
+over_vectors! {
+    /// # Safety
+    /// `job.check` must hold, and a line must fill a vector wider than [`NARROW`].
+    unsafe fn run_on(job: &LineJob<'_>, input: &[f32], out: &mut [f32]) = run
 }
 
 /// Where a tile begins, and how far its last column lies from there.

@@ -7,8 +7,8 @@
 //! Invariant: [`Job::check`] held before the unsafe loops run, so every access lies inside its slice.
 
 use super::rows::Rows;
-use crate::isa::{Isa, has_avx2, has_avx512, isa};
-use crate::vector::{Portable, Vector, WIDEST};
+use crate::isa::{Isa, isa};
+use crate::vector::{Vector, WIDEST, over_vectors};
 use std::ops::Range;
 
 /// Most vectors of a tile: with 16 registers, what leaves some for the weight and its neighbors.
@@ -78,36 +78,14 @@ pub(super) fn multiply_on(with: Isa, job: &Job<'_>, input: &[f32], out: &mut [f3
         return;
     }
     assert!(job.check(input.len(), out.len()), "every pixel lies inside its plane");
-    #[cfg(target_arch = "x86_64")]
-    if with == Isa::Avx512 && has_avx512() {
-        // SAFETY: the machine has AVX-512, and the accesses were checked above.
-        return unsafe { with_avx512(job, input, out) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if with != Isa::Portable && has_avx2() {
-        // SAFETY: the machine has AVX2 and FMA, and the accesses were checked above.
-        return unsafe { with_avx2(job, input, out) };
-    }
     // SAFETY: the accesses were checked above.
-    unsafe { run::<Portable>(job, input, out) };
+    unsafe { run_on(with, job, input, out) };
 }
 
-/// # Safety
-/// The machine must have AVX-512; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn with_avx512(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx512>(job, input, out) };
-}
-
-/// # Safety
-/// The machine must have AVX2 and FMA; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { run::<crate::vector::Avx2>(job, input, out) };
+over_vectors! {
+    /// # Safety
+    /// `job.check` must hold.
+    unsafe fn run_on(job: &Job<'_>, input: &[f32], out: &mut [f32]) = run
 }
 
 /// # Safety

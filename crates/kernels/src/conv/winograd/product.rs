@@ -6,8 +6,8 @@
 //! Invariant: [`Product::check`] held before the unsafe loops run, so every access lies inside its slice.
 
 use super::PLACES;
-use crate::isa::{has_avx2, has_avx512};
-use crate::vector::{Portable, Vector, WIDEST};
+use crate::isa::isa;
+use crate::vector::{Vector, WIDEST, over_vectors};
 
 /// Rows of a packed panel: what AVX-512 has registers for; with fewer registers half of it is taken at a time.
 pub(super) const PANEL: usize = 8;
@@ -83,59 +83,20 @@ impl Product {
     pub(super) fn run(&self, a: &[f32], b: &[f32], c: &mut [f32]) {
         assert!(self.check(a.len(), b.len(), c.len()), "every matrix lies inside its slice");
         // SAFETY: the accesses were checked above.
-        unsafe {
-            match self.adds {
-                true => run::<true>(self, a, b, c),
-                false => run::<false>(self, a, b, c),
-            }
-        }
+        unsafe { run_on(isa(), self, a, b, c) };
     }
 }
 
-/// # Safety
-/// `check` must hold.
-unsafe fn run<const ADDS: bool>(product: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if has_avx512() {
-        // SAFETY: the machine has AVX-512; the rest is passed on.
-        return unsafe { with_avx512::<ADDS>(product, a, b, c) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if has_avx2() {
-        // SAFETY: the machine has AVX2 and FMA; the rest is passed on.
-        return unsafe { with_avx2::<ADDS>(product, a, b, c) };
-    }
-    // SAFETY: passed on.
-    unsafe { places::<Portable, ADDS>(product, a, b, c) };
+over_vectors! {
+    /// # Safety
+    /// `check` must hold.
+    unsafe fn run_on(product: &Product, a: &[f32], b: &[f32], c: &mut [f32]) = places
 }
 
 /// # Safety
-/// The machine must have AVX-512; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn with_avx512<const ADDS: bool>(product: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { places::<crate::vector::Avx512, ADDS>(product, a, b, c) };
-}
-
-/// # Safety
-/// The machine must have AVX2 and FMA; otherwise as [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2<const ADDS: bool>(product: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { places::<crate::vector::Avx2, ADDS>(product, a, b, c) };
-}
-
-/// # Safety
-/// As [`run`], and the machine must have the vectors.
+/// `check` must hold, and the machine must have the vectors.
 #[inline(always)]
-unsafe fn places<V: Vector, const ADDS: bool>(
-    product: &Product,
-    a: &[f32],
-    b: &[f32],
-    c: &mut [f32],
-) {
+unsafe fn places<V: Vector>(product: &Product, a: &[f32], b: &[f32], c: &mut [f32]) {
     let most = if V::LEN == WIDEST { PANEL } else { PANEL / 2 };
     for place in 0..PLACES {
         let mut row = 0;
@@ -150,14 +111,14 @@ unsafe fn places<V: Vector, const ADDS: bool>(
                 let b = b.as_ptr().add(place * product.b.place);
                 let c = c.as_mut_ptr().add(at(&product.c));
                 match rows {
-                    1 => strip::<V, ADDS, 1>(product, a, b, c),
-                    2 => strip::<V, ADDS, 2>(product, a, b, c),
-                    3 => strip::<V, ADDS, 3>(product, a, b, c),
-                    4 => strip::<V, ADDS, 4>(product, a, b, c),
-                    5 => strip::<V, ADDS, 5>(product, a, b, c),
-                    6 => strip::<V, ADDS, 6>(product, a, b, c),
-                    7 => strip::<V, ADDS, 7>(product, a, b, c),
-                    _ => strip::<V, ADDS, PANEL>(product, a, b, c),
+                    1 => strip::<V, 1>(product, a, b, c),
+                    2 => strip::<V, 2>(product, a, b, c),
+                    3 => strip::<V, 3>(product, a, b, c),
+                    4 => strip::<V, 4>(product, a, b, c),
+                    5 => strip::<V, 5>(product, a, b, c),
+                    6 => strip::<V, 6>(product, a, b, c),
+                    7 => strip::<V, 7>(product, a, b, c),
+                    _ => strip::<V, PANEL>(product, a, b, c),
                 }
             }
             row += rows;
@@ -170,7 +131,7 @@ unsafe fn places<V: Vector, const ADDS: bool>(
 /// # Safety
 /// As [`places`], from these pointers on.
 #[inline(always)]
-unsafe fn strip<V: Vector, const ADDS: bool, const R: usize>(
+unsafe fn strip<V: Vector, const R: usize>(
     product: &Product,
     a: *const f32,
     b: *const f32,
@@ -181,10 +142,10 @@ unsafe fn strip<V: Vector, const ADDS: bool, const R: usize>(
         // SAFETY: passed on; whole vectors are left.
         unsafe {
             if product.columns - n >= 2 * V::LEN {
-                tile::<V, ADDS, R, 2>(product, a, b.add(n), c.add(n));
+                tile::<V, R, 2>(product, a, b.add(n), c.add(n));
                 n += 2 * V::LEN;
             } else {
-                tile::<V, ADDS, R, 1>(product, a, b.add(n), c.add(n));
+                tile::<V, R, 1>(product, a, b.add(n), c.add(n));
                 n += V::LEN;
             }
         }
@@ -194,7 +155,7 @@ unsafe fn strip<V: Vector, const ADDS: bool, const R: usize>(
 /// # Safety
 /// As [`strip`].
 #[inline(always)]
-unsafe fn tile<V: Vector, const ADDS: bool, const R: usize, const W: usize>(
+unsafe fn tile<V: Vector, const R: usize, const W: usize>(
     product: &Product,
     a: *const f32,
     b: *const f32,
@@ -216,7 +177,7 @@ unsafe fn tile<V: Vector, const ADDS: bool, const R: usize, const W: usize>(
         for (r, sums) in sums.iter().enumerate() {
             for (i, sum) in sums.iter().enumerate() {
                 let to = c.add(r * product.c.row + i * V::LEN);
-                let sum = if ADDS { V::load(to).add(*sum) } else { *sum };
+                let sum = if product.adds { V::load(to).add(*sum) } else { *sum };
                 sum.store(to);
             }
         }
