@@ -114,51 +114,6 @@ impl Lanes for Portable {
     }
 }
 
-/// Transposes `rows` rows of `columns` elements into `columns` rows of `width`, missing elements zero.
-///
-/// # Panics
-/// If a slice is too short, or `width` is less than `rows` or not made of whole vectors.
-pub(crate) fn transpose(from: &[f32], columns: usize, rows: usize, to: &mut [f32], width: usize) {
-    assert!(from.len() >= rows * columns && to.len() >= columns * width, "both fill their shapes");
-    assert!(rows <= width && width.is_multiple_of(LANES), "a row has whole vectors");
-    let (whole_rows, whole_columns) = (rows / LANES * LANES, columns / LANES * LANES);
-    // SAFETY: whole blocks lie inside both shapes, which were checked above.
-    unsafe { run(Blocks { from, columns, rows: whole_rows, to: &mut *to, width }) };
-    for (j, to) in to.chunks_exact_mut(width).take(columns).enumerate() {
-        let done = if j < whole_columns { whole_rows } else { 0 };
-        for (i, to) in to.iter_mut().enumerate().skip(done) {
-            *to = if i < rows { from[i * columns + j] } else { 0.0 };
-        }
-    }
-}
-
-/// The whole blocks of eight by eight.
-struct Blocks<'a> {
-    from: &'a [f32],
-    columns: usize,
-    rows: usize,
-    to: &'a mut [f32],
-    width: usize,
-}
-
-impl Loop for Blocks<'_> {
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        for j in (0..self.columns / LANES * LANES).step_by(LANES) {
-            for i in (0..self.rows).step_by(LANES) {
-                // SAFETY: the block lies inside both shapes, the caller promises.
-                unsafe {
-                    let load = |r| L::load(self.from.as_ptr().add((i + r) * self.columns + j));
-                    let block = L::transpose(std::array::from_fn(load));
-                    for (r, row) in block.into_iter().enumerate() {
-                        row.store(self.to.as_mut_ptr().add((j + r) * self.width + i));
-                    }
-                }
-            }
-        }
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use super::Lanes;

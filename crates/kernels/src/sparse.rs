@@ -20,7 +20,6 @@
 mod conv;
 mod conv_gradient;
 mod dots;
-mod frame;
 mod linear;
 mod linear_gradient;
 mod lines;
@@ -28,7 +27,6 @@ mod planes;
 mod pooling;
 mod rows;
 mod spmm;
-mod turn;
 
 pub use conv::{ConvIo, Ends, Layout, SparseConv};
 pub use conv_gradient::{ConvGradientIo, SparseConvGradient, Wanted};

@@ -10,13 +10,13 @@
 //! Not here: the loops (`lines`, `dots`).
 
 use super::dots::{self, Dots};
-use super::frame::Frame;
 use super::lines::{self, LineJob};
 use super::rows::{Rows, Weight};
 use super::spmm::Placed;
 use crate::cache::spaced;
 use crate::conv::Geometry;
 use crate::conv::phases::{Phase, Phases, View};
+use crate::frame::Frame;
 use crate::isa::vectorize;
 use crate::pool::{Chunks, Pool};
 use crate::vector::WIDEST;

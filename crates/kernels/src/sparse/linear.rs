@@ -7,9 +7,9 @@
 
 use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply};
-use super::turn::turn;
 use crate::isa::vectorize;
 use crate::pool::{Chunks, Pool};
+use crate::transpose::transpose;
 use crate::vector::WIDEST;
 
 /// From this many samples on they are turned into pixels.
@@ -167,14 +167,14 @@ impl SparseLinear {
         let (block, samples) = (self.block(), y.len() / self.outputs);
         let (turned, sums) = own.split_at_mut(self.inputs * block + WIDEST);
         let sums = &mut sums[..self.outputs * block];
-        turn((x, self.inputs), [samples, self.inputs], (turned, block));
+        transpose((x, self.inputs), [samples, self.inputs], (turned, block));
         let pixels = turned.chunks_exact_mut(block).take(self.inputs);
         pixels.for_each(|pixels| pixels[samples..].fill(0.0));
         let finish = Finish { bias: &self.bias, residual: None, limits: self.limits };
         let to = Placed { start: 0, plane: block };
         let (rows, range) = (&self.rows, 0..self.outputs);
         multiply(&Job { rows, range, from: 0, to, pixels: samples, finish }, turned, sums);
-        turn((sums, block), [self.outputs, samples], (y, self.outputs));
+        transpose((sums, block), [self.outputs, samples], (y, self.outputs));
     }
 }
 

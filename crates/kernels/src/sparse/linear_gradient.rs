@@ -12,9 +12,9 @@ use super::conv_gradient::Wanted;
 use super::dots::{self, Dots};
 use super::rows::{Rows, Weight};
 use super::spmm::{Finish, Job, Placed, multiply};
-use super::turn::turn;
 use crate::cache::spaced;
 use crate::pool::{Chunks, Pool};
+use crate::transpose::transpose;
 use crate::vector::WIDEST;
 
 /// Pieces of the rows of either side; also the most threads that can help.
@@ -167,7 +167,7 @@ impl SparseLinearGradient {
         let parts = Chunks::new(planes, piece * self.row);
         pool.for_each(rows.div_ceil(piece), parts, |i, to| {
             let size = [self.batch, to.len() / self.row];
-            turn((&from[i * piece..], rows), size, (&mut *to, self.row));
+            transpose((&from[i * piece..], rows), size, (&mut *to, self.row));
             to.chunks_exact_mut(self.row).for_each(|row| row[self.batch..].fill(0.0));
         });
     }
@@ -212,7 +212,7 @@ impl SparseLinearGradient {
         let parts = Chunks::new(dx, samples * self.inputs);
         pool.for_each(self.batch.div_ceil(samples), parts, |i, dx| {
             let size = [self.inputs, dx.len() / self.inputs];
-            turn((&turned[i * samples..], self.row), size, (dx, self.inputs));
+            transpose((&turned[i * samples..], self.row), size, (dx, self.inputs));
         });
     }
 }

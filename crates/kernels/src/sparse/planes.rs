@@ -8,8 +8,8 @@
 //! is room for a widest vector behind the last element; element (0, 0) begins a cache line if the slice does.
 //! Source: Park et al. (2017), <https://arxiv.org/abs/1608.01409>, section 3 (one zero column serves two lines).
 
-use super::frame::Frame;
 use crate::cache::spaced;
+use crate::frame::Frame;
 use crate::vector::WIDEST;
 
 /// Where the elements of `[batch, channels, height, width]` lie.

@@ -8,6 +8,7 @@
 use crate::cache::{collide, spaced};
 use crate::conv::Geometry;
 use crate::conv::sweep::Sweep;
+use crate::frame::Frame;
 use crate::isa::vectorize;
 use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
 
@@ -15,13 +16,11 @@ use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, pla
 #[derive(Debug, Clone)]
 pub(super) struct Direct {
     g: Geometry,
-    /// The planes of `dy`: zeros in front, height and width with all zeros, elements that may be read past the last.
-    border: [usize; 2],
-    size: [usize; 2],
-    slack: usize,
-    /// From one plane to the next, and whether they are copied.
-    plane: usize,
+    /// Where the planes of `dy` lie between zeros, and whether they have to be copied there.
+    frame: Frame,
     is_copied: bool,
+    /// Elements that may be read past the last plane.
+    slack: usize,
     phases: Vec<Phase>,
 }
 
@@ -63,11 +62,13 @@ impl Direct {
         let plane = if is_copied { spaced(size[0] * size[1]) } else { g.pixels() };
         let phase = |(residue, sweep)| Phase::new(&g, residue, (border, [plane, size[1]]), sweep);
         let phases = sweeps.into_iter().map(phase).collect();
-        Self { g, border, size, slack, plane, is_copied, phases }
+        let start = border[0] * size[1] + border[1];
+        let frame = Frame { size: g.output, start, pitch: size[1], plane };
+        Self { g, frame, is_copied, slack, phases }
     }
 
     fn copy_len(&self) -> usize {
-        if self.is_copied { self.g.channels_out * self.plane + self.slack } else { 0 }
+        if self.is_copied { self.g.channels_out * self.frame.plane + self.slack } else { 0 }
     }
 
     /// Whether products are written where they belong.
@@ -130,11 +131,13 @@ impl Direct {
         let g = &self.g;
         let (copy, wide) = scratch.split_at_mut(self.copy_len());
         if self.is_copied {
-            self.fill(dy, copy);
+            let (planes, slack) = copy.split_at_mut(self.g.channels_out * self.frame.plane);
+            self.frame.fill(dy, planes, |_| true);
+            slack.fill(0.0);
         }
         let dy = if self.is_copied { &*copy } else { dy };
         let finish = Finish::NOTHING;
-        let planes = g.group_out() * self.plane;
+        let planes = g.group_out() * self.frame.plane;
         for (group, dx) in dx.chunks_exact_mut(g.sample_in() / g.groups).enumerate() {
             for phase in &self.phases {
                 if phase.taps.is_empty() {
@@ -156,28 +159,6 @@ impl Direct {
                 vectorize(|| phase.scatter(g, Some(wide), dx));
             }
         }
-    }
-
-    /// Copies the gradient of a sample into planes with zeros around it.
-    fn fill(&self, dy: &[f32], copy: &mut [f32]) {
-        let ([h, w], [top, left], pitch) = (self.g.output, self.border, self.size[1]);
-        let (planes, slack) = copy.split_at_mut(self.g.channels_out * self.plane);
-        slack.fill(0.0);
-        vectorize(
-            #[inline(always)]
-            || {
-                for (from, to) in dy.chunks_exact(h * w).zip(planes.chunks_exact_mut(self.plane)) {
-                    to[..top * pitch].fill(0.0);
-                    to[(top + h) * pitch..].fill(0.0);
-                    let rows = to[top * pitch..].chunks_exact_mut(pitch);
-                    for (from, to) in from.chunks_exact(w).zip(rows) {
-                        to[..left].fill(0.0);
-                        to[left..left + w].iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                        to[left + w..].fill(0.0);
-                    }
-                }
-            },
-        );
     }
 }
 

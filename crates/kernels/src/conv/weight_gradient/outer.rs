@@ -7,8 +7,9 @@
 
 use crate::conv::phases::Phases;
 use crate::conv::{Geometry, Pool};
-use crate::lanes::{self, LANES, Lanes, Loop, transpose};
+use crate::lanes::{self, LANES, Lanes, Loop};
 use crate::pool::Chunks;
+use crate::transpose::transpose_padded;
 
 /// Taps that are summed at a time.
 const ROWS: usize = 6;
@@ -66,7 +67,8 @@ impl Outer {
             let width = STRIP.min(self.columns - first);
             let strip = &mut copy[first * self.pixels()..][..width * self.pixels()];
             let channels = &dy[first * self.pixels()..];
-            transpose(channels, self.pixels(), (self.channels - first).min(width), strip, width);
+            let size = [(self.channels - first).min(width), self.pixels()];
+            transpose_padded(channels, size, (strip, width));
         }
         self.run(copy, x, sums);
     }

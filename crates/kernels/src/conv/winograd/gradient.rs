@@ -9,8 +9,9 @@
 use super::product::{Product, Strides};
 use super::{Block, Input, PLACES, QUAD, Tiles, pixels, weights};
 use crate::conv::Geometry;
-use crate::lanes::{self, LANES, Lanes, Loop, transpose};
+use crate::lanes::{self, LANES, Lanes, Loop};
 use crate::pool::{Chunks, Pool};
+use crate::transpose::transpose_padded;
 use crate::vector::WIDEST;
 
 /// Vectors of tiles whose products are summed in registers.
@@ -81,7 +82,7 @@ impl Gradient {
         let (rows, scratch) = scratch.split_at_mut(self.pixels * self.columns());
         let (input, results) = scratch.split_at_mut(self.block(self.vectors).len());
         self.input.fill(x, copy);
-        transpose(dy, self.pixels, self.channels[1], rows, self.columns());
+        transpose_padded(dy, [self.channels[1], self.pixels], (&mut *rows, self.columns()));
         for first in (0..self.tiles.vectors()).step_by(self.vectors) {
             let vectors = self.vectors.min(self.tiles.vectors() - first);
             let block = self.block(vectors);

@@ -1,6 +1,6 @@
-//! Matrices turned around: samples become pixels, and back.
+//! Matrices transposed, eight by eight elements at a time.
 //!
-//! Not here: turns of whole rows of vectors without strides (`lanes`).
+//! Not here: eight vectors in registers (`lanes`), elements from regular places (`places`).
 
 use crate::lanes::{self, LANES, Lanes, Loop};
 
@@ -8,7 +8,7 @@ use crate::lanes::{self, LANES, Lanes, Loop};
 ///
 /// # Panics
 /// If a slice is too short, or a row shorter than what it holds.
-pub(super) fn turn(
+pub(crate) fn transpose(
     (from, from_row): (&[f32], usize),
     [rows, columns]: [usize; 2],
     (to, to_row): (&mut [f32], usize),
@@ -27,6 +27,21 @@ pub(super) fn turn(
     for i in 0..rows {
         let done = if i < whole[0] { whole[1] } else { 0 };
         (done..columns).for_each(|j| to[j * to_row + i] = from[i * from_row + j]);
+    }
+}
+
+/// Transposes `rows` rows without gaps into `columns` rows of `width`, missing elements zero.
+///
+/// # Panics
+/// If a slice is too short, or `width` is less than `rows`.
+pub(crate) fn transpose_padded(
+    from: &[f32],
+    [rows, columns]: [usize; 2],
+    (to, width): (&mut [f32], usize),
+) {
+    transpose((from, columns), [rows, columns], (&mut *to, width));
+    if rows < width {
+        to.chunks_exact_mut(width).take(columns).for_each(|to| to[rows..].fill(0.0));
     }
 }
 
@@ -60,7 +75,7 @@ impl Loop for Blocks<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::turn;
+    use super::{transpose, transpose_padded};
 
     #[test]
     fn every_element_finds_its_place_and_no_other_is_touched() {
@@ -68,11 +83,21 @@ mod tests {
             let (from_row, to_row) = (columns + 3, rows + 5);
             let from: Vec<f32> = (0..rows * from_row).map(|i| i as f32).collect();
             let mut to = vec![-1.0; columns * to_row];
-            turn((&from, from_row), [rows, columns], (&mut to, to_row));
+            transpose((&from, from_row), [rows, columns], (&mut to, to_row));
             for (at, to) in to.iter().enumerate() {
                 let (j, i) = (at / to_row, at % to_row);
                 assert_eq!(*to, if i < rows { from[i * from_row + j] } else { -1.0 });
             }
+        }
+    }
+    #[test]
+    fn missing_elements_are_zero() {
+        let from: Vec<f32> = (1..=9 * 20).map(|i| i as f32).collect();
+        let mut to = vec![-1.0; 20 * 16];
+        transpose_padded(&from, [9, 20], (&mut to, 16));
+        for (at, to) in to.iter().enumerate() {
+            let (j, i) = (at / 16, at % 16);
+            assert_eq!(*to, if i < 9 { from[i * 20 + j] } else { 0.0 });
         }
     }
 }
