@@ -8,11 +8,12 @@
 
 use super::Geometry;
 use crate::cache::{collide, spaced};
+use crate::frame::Frame;
 use crate::lanes::{self, LANES, Lanes, Loop};
 use std::ops::Range;
 
 /// Where a sample's pixels lie: the first, from one channel to the next, from one line to the next.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct View {
     pub(crate) start: usize,
     pub(crate) plane: usize,
@@ -132,6 +133,9 @@ impl Phases {
     pub(crate) fn fill(&self, sample: &[f32], view: View, copy: &mut [f32]) {
         let (planes, slack) = copy.split_at_mut(self.g.channels_in * self.plane());
         slack.fill(0.0);
+        if let Some(frame) = self.frame(view) {
+            return frame.fill(sample, planes, |_| true);
+        }
         let [height, width] = self.g.input;
         let last = view.start + (self.g.channels_in - 1) * view.plane + (height - 1) * view.row;
         assert!(last + width <= sample.len(), "every line lies in the sample");
@@ -139,6 +143,17 @@ impl Phases {
         assert!(self.phases.len() * phase <= self.plane(), "every phase lies in its plane");
         // SAFETY: lines of the input lie in the sample, as checked above, and those of a phase in the phase: `Phase::new`.
         unsafe { lanes::run(Fill { of: self, sample, view, planes }) };
+    }
+}
+
+impl Phases {
+    /// The only phase as a copy between zeros, where nothing has to be taken apart.
+    fn frame(&self, view: View) -> Option<Frame> {
+        let [Phase { rows, columns, .. }] = self.phases.as_slice() else { return None };
+        let (size, [_, pitch]) = ([rows.len(), columns.len()], self.size);
+        let is_whole = self.g.stride == [1, 1] && size == self.g.input && view == View::plain(size);
+        let start = rows.start * pitch + columns.start;
+        is_whole.then(|| Frame { size, start, pitch, plane: self.plane() })
     }
 }
 

@@ -113,9 +113,8 @@ pub struct SparseConvGradient {
     parts: Vec<Part>,
     /// Whether the parts hold every pixel of the input.
     is_whole: bool,
-    /// How `dy` is copied, and `x` unless strides take it apart.
+    /// How `dy` is copied.
     dy: Frame,
-    x: Option<Frame>,
     /// Samples of a share.
     share: usize,
 }
@@ -134,10 +133,6 @@ impl SparseConvGradient {
         let start = (reach[0] * pitch + reach[1]).next_multiple_of(WIDEST);
         let plane = spaced(start + height * pitch + WIDEST);
         let dy = Frame { size: g.output, start, pitch, plane };
-        let start = g.pad_begin[0] * pitch + g.pad_begin[1];
-        let x = Frame { size: g.input, start, pitch, plane: phases.plane() };
-        let fits = g.input[0] + g.pad_begin[0] <= height && g.input[1] + g.pad_begin[1] <= pitch;
-        let x = (g.stride == [1, 1] && fits).then_some(x);
         let mut made = Self {
             g,
             wanted,
@@ -145,7 +140,6 @@ impl SparseConvGradient {
             parts: Vec::new(),
             is_whole: true,
             dy,
-            x,
             share: g.batch.div_ceil(SHARES).max(1),
             phases,
         };
@@ -286,7 +280,8 @@ impl SparseConvGradient {
             let dy = &dy[n * g.sample_out()..][..g.sample_out()];
             self.dy.fill(dy, dy_copy, |o| !self.rows.range(o).is_empty());
             if self.wanted.dw {
-                self.copy_input(&x[n * g.sample_in()..][..g.sample_in()], x_copy);
+                let x = &x[n * g.sample_in()..][..g.sample_in()];
+                self.phases.fill(x, View::plain(g.input), x_copy);
                 let pixels = (g.output[0] - 1) * self.phases.size()[1] + g.output[1];
                 let (rows, range) = (&self.rows, 0..g.channels_out);
                 let dy = Placed { start: self.dy.start, plane: self.dy.plane };
@@ -297,16 +292,6 @@ impl SparseConvGradient {
                 self.input_gradient(dy_copy, &mut dx[at..][..g.sample_in()], part);
             }
         }
-    }
-
-    /// Copies what of a sample's input is read.
-    fn copy_input(&self, x: &[f32], copy: &mut [f32]) {
-        let Some(frame) = &self.x else {
-            return self.phases.fill(x, View::plain(self.g.input), copy);
-        };
-        let (planes, slack) = copy.split_at_mut(self.g.channels_in * frame.plane);
-        frame.fill(x, planes, |_| true);
-        slack.fill(0.0);
     }
 
     fn input_gradient(&self, dy: &[f32], dx: &mut [f32], whole: &mut [f32]) {
