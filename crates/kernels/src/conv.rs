@@ -120,4 +120,4 @@ impl Geometry {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -64,7 +64,7 @@ fn geometry([batch, ci, co, groups, h, w, k, s, p, d]: [usize; 10]) -> Geometry 
 }
 
 /// Calls `f(y index, x index, w index)` for every product of the convolution.
-fn for_each_product(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
+pub(crate) fn for_each_product(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
     let [h, w] = g.input;
     for y_at in 0..g.batch * g.sample_out() {
         let (n, o) = (y_at / g.sample_out(), y_at % g.sample_out() / g.pixels());
@@ -85,7 +85,8 @@ fn for_each_product(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
     }
 }
 
-fn close(got: &[f32], want: &[f64], what: &str) {
+pub(crate) fn close(got: &[f32], want: &[f64], what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}");
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         let gap = (f64::from(*got) - want).abs() / want.abs().max(1.0);
         assert!(gap < 1e-4, "{what} at {i}: {got}, need {want}");

@@ -28,7 +28,6 @@ const CHUNK: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct WeightGradient {
     g: Geometry,
-    phases: Phases,
     way: Way,
     /// Samples of a share.
     share: usize,
@@ -36,8 +35,7 @@ pub struct WeightGradient {
 
 #[derive(Debug, Clone)]
 enum Way {
-    Dots(dots::Dots),
-    Outer(outer::Outer),
+    Groups(Groups),
     Winograd(Box<winograd::Gradient>),
     Depthwise(Products),
 }
@@ -49,22 +47,14 @@ impl WeightGradient {
     /// If the geometry is no convolution.
     pub fn new(g: Geometry) -> Self {
         g.check();
-        let (phases, way);
-        if depthwise::suits(&g) {
-            phases = Phases::new(g, 0);
-            way = Way::Depthwise(Products::new(&g));
-        } else if suits_dots(&g) {
-            let sweep = Sweep::disjoint(g.output, Phases::pitch(&g));
-            phases = Phases::new(g, sweep.overhang);
-            way = Way::Dots(dots::Dots::new(&g, sweep, phases.offsets()));
+        let way = if depthwise::suits(&g) {
+            Way::Depthwise(Products::new(&g))
         } else if winograd::suits(&g) {
-            phases = Phases::new(g, 0);
-            way = Way::Winograd(Box::new(winograd::Gradient::new(&g)));
+            Way::Winograd(Box::new(winograd::Gradient::new(&g)))
         } else {
-            phases = Phases::new(g, 0);
-            way = Way::Outer(outer::Outer::new(&g, phases.offsets()));
-        }
-        Self { g, phases, way, share: g.batch.div_ceil(SHARES).max(1) }
+            Way::Groups(Groups::new(g))
+        };
+        Self { g, way, share: g.batch.div_ceil(SHARES).max(1) }
     }
 
     fn shares(&self) -> usize {
@@ -74,8 +64,7 @@ impl WeightGradient {
     /// Elements of one share's sums.
     fn sums_len(&self) -> usize {
         match &self.way {
-            Way::Dots(_) => self.g.channels_out * self.g.taps(),
-            Way::Outer(outer) => self.g.groups * outer.sums_len(),
+            Way::Groups(way) => way.sums_len(),
             Way::Winograd(way) => way.sums_len(),
             Way::Depthwise(way) => way.sums_len(),
         }
@@ -83,8 +72,7 @@ impl WeightGradient {
 
     fn scratch_per_worker(&self) -> usize {
         match &self.way {
-            Way::Dots(dots) => self.phases.copy_len() + dots.copy_len(),
-            Way::Outer(outer) => self.phases.copy_len() + outer.copy_len(),
+            Way::Groups(way) => way.scratch_len(),
             Way::Winograd(way) => way.scratch_len(),
             Way::Depthwise(way) => way.scratch_len(),
         }
@@ -116,7 +104,12 @@ impl WeightGradient {
             sums.fill(0.0);
             for n in share * self.share..((share + 1) * self.share).min(g.batch) {
                 let dy = &dy[n * g.sample_out()..][..g.sample_out()];
-                self.sample(dy, &x[n * g.sample_in()..][..g.sample_in()], sums, scratch);
+                let x = &x[n * g.sample_in()..][..g.sample_in()];
+                match &self.way {
+                    Way::Groups(way) => way.accumulate(dy, x, sums, scratch),
+                    Way::Winograd(way) => way.accumulate(dy, x, sums, scratch),
+                    Way::Depthwise(way) => way.accumulate(dy, x, sums, scratch),
+                }
             }
         });
         self.gather(pool, sums, dw);
@@ -132,20 +125,58 @@ impl WeightGradient {
             }
         });
         match &self.way {
-            Way::Dots(_) => dw.copy_from_slice(first),
-            Way::Outer(outer) => outer.gather(pool, &self.g, first, dw),
+            Way::Groups(way) => way.gather(pool, first, dw),
             Way::Winograd(way) => way.gather(pool, first, dw),
             Way::Depthwise(way) => way.gather(first, dw),
         }
     }
+}
 
-    fn sample(&self, dy: &[f32], x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
-        let g = &self.g;
-        match &self.way {
-            Way::Winograd(way) => return way.accumulate(dy, x, sums, scratch),
-            Way::Depthwise(way) => return way.accumulate(dy, x, sums, scratch),
-            Way::Dots(_) | Way::Outer(_) => {}
+/// Group by group, over phases of the input.
+#[derive(Debug, Clone)]
+struct Groups {
+    g: Geometry,
+    phases: Phases,
+    sums: Sums,
+}
+
+#[derive(Debug, Clone)]
+enum Sums {
+    Dots(dots::Dots),
+    Outer(outer::Outer),
+}
+
+impl Groups {
+    fn new(g: Geometry) -> Self {
+        if suits_dots(&g) {
+            let sweep = Sweep::disjoint(g.output, Phases::pitch(&g));
+            let phases = Phases::new(g, sweep.overhang);
+            let sums = Sums::Dots(dots::Dots::new(&g, sweep, phases.offsets()));
+            return Self { g, phases, sums };
         }
+        let phases = Phases::new(g, 0);
+        let sums = Sums::Outer(outer::Outer::new(&g, phases.offsets()));
+        Self { g, phases, sums }
+    }
+
+    fn sums_len(&self) -> usize {
+        match &self.sums {
+            Sums::Dots(_) => self.g.channels_out * self.g.taps(),
+            Sums::Outer(outer) => self.g.groups * outer.sums_len(),
+        }
+    }
+
+    fn scratch_len(&self) -> usize {
+        let copy = match &self.sums {
+            Sums::Dots(dots) => dots.copy_len(),
+            Sums::Outer(outer) => outer.copy_len(),
+        };
+        self.phases.copy_len() + copy
+    }
+
+    /// Adds the products of a sample to `sums`.
+    fn accumulate(&self, dy: &[f32], x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
+        let g = &self.g;
         let (copy, scratch) = scratch.split_at_mut(self.phases.copy_len());
         if self.phases.are_copied() {
             self.phases.fill(x, View::plain(g.input), copy);
@@ -156,11 +187,18 @@ impl WeightGradient {
         for (group, sums) in sums.chunks_exact_mut(one).enumerate() {
             let dy = &dy[group * g.group_out() * g.pixels()..][..g.group_out() * g.pixels()];
             let x = &x[group * planes..];
-            match &self.way {
-                Way::Dots(dots) => dots.accumulate(dy, x, sums, scratch),
-                Way::Outer(outer) => outer.accumulate(dy, x, sums, scratch),
-                Way::Winograd(_) | Way::Depthwise(_) => {}
+            match &self.sums {
+                Sums::Dots(dots) => dots.accumulate(dy, x, sums, scratch),
+                Sums::Outer(outer) => outer.accumulate(dy, x, sums, scratch),
             }
+        }
+    }
+
+    /// The gradient out of the sums of all samples.
+    fn gather(&self, pool: &Pool, sums: &[f32], dw: &mut [f32]) {
+        match &self.sums {
+            Sums::Dots(_) => dw.copy_from_slice(sums),
+            Sums::Outer(outer) => outer.gather(pool, &self.g, sums, dw),
         }
     }
 }

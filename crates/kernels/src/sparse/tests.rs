@@ -6,6 +6,7 @@ use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply_on};
 use super::{ConvIo, Ends, Layout, Planes, SparseConv, SparseLinear};
 use crate::conv::Geometry;
+use crate::conv::tests::for_each_product;
 use crate::isa::Isa;
 use crate::pool::Pool;
 use crate::vector::WIDEST;
@@ -60,20 +61,9 @@ fn geometry(channels: [usize; 3], input: [usize; 2], window: [[usize; 2]; 4]) ->
 
 /// The convolution as it is defined, one sum after the other.
 fn meaning(g: &Geometry, x: &[f32], w: &[f32], mut y: Vec<f64>) -> Vec<f64> {
-    let [kh, kw] = g.kernel;
-    for (i, y) in y.iter_mut().enumerate() {
-        let (ox, oy) = (i % g.output[1], i / g.output[1] % g.output[0]);
-        let (o, n) = (i / g.pixels() % g.channels_out, i / g.sample_out());
-        for t in 0..g.taps() {
-            let c = o / g.group_out() * g.group_in() + t / (kh * kw);
-            let py = (oy * g.stride[0] + t / kw % kh * g.dilation[0]).wrapping_sub(g.pad_begin[0]);
-            let px = (ox * g.stride[1] + t % kw * g.dilation[1]).wrapping_sub(g.pad_begin[1]);
-            if py < g.input[0] && px < g.input[1] {
-                let at = ((n * g.channels_in + c) * g.input[0] + py) * g.input[1] + px;
-                *y += f64::from(w[o * g.taps() + t]) * f64::from(x[at]);
-            }
-        }
-    }
+    for_each_product(g, |y_at, x_at, w_at| {
+        y[y_at] += f64::from(w[w_at]) * f64::from(x[x_at]);
+    });
     y
 }
 

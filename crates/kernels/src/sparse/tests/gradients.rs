@@ -1,6 +1,7 @@
 //! Gradients and the loops over lines and dots: against their meaning in f64, and against the dense kernels with masked weights.
 
 use super::{Numbers, geometry};
+use crate::conv::tests::{close, for_each_product};
 use crate::conv::{self, Geometry};
 use crate::isa::Isa;
 use crate::pool::Pool;
@@ -41,32 +42,6 @@ fn any_geometry(numbers: &mut Numbers) -> Geometry {
         dilation,
         pad_begin,
         pad_end,
-    }
-}
-
-/// Calls `f(y index, x index, w index)` for every product of the convolution.
-fn for_each_product(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
-    let [kh, kw] = g.kernel;
-    for y in 0..g.batch * g.sample_out() {
-        let (n, o) = (y / g.sample_out(), y / g.pixels() % g.channels_out);
-        let (oy, ox) = (y / g.output[1] % g.output[0], y % g.output[1]);
-        for t in 0..g.taps() {
-            let c = o / g.group_out() * g.group_in() + t / (kh * kw);
-            let py = (oy * g.stride[0] + t / kw % kh * g.dilation[0]).wrapping_sub(g.pad_begin[0]);
-            let px = (ox * g.stride[1] + t % kw * g.dilation[1]).wrapping_sub(g.pad_begin[1]);
-            if py < g.input[0] && px < g.input[1] {
-                let x = ((n * g.channels_in + c) * g.input[0] + py) * g.input[1] + px;
-                f(y, x, o * g.taps() + t);
-            }
-        }
-    }
-}
-
-fn close(got: &[f32], want: &[f64], what: &str) {
-    assert_eq!(got.len(), want.len());
-    for (i, (got, want)) in got.iter().zip(want).enumerate() {
-        let gap = (f64::from(*got) - want).abs() / want.abs().max(1.0);
-        assert!(gap < 1e-4, "{what} at {i}: {got}, need {want}");
     }
 }
 
