@@ -6,8 +6,9 @@
 //! Invariants: zero weights stay zero; the network says the same, but for rounding.
 //! Not here: the training form, where statistics change (`training`).
 
-use crate::graph::{Graph, Node, NodeId, Param, ParamId, Role, Source, ValueId};
+use crate::graph::{Graph, Node, NodeId, ParamId, Role, Source, ValueId};
 use crate::op::{BatchNormalization, Op};
+use crate::rewrite::Rewrite;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -46,39 +47,22 @@ pub fn fold_batch_normalization(graph: &Graph) -> Result<Graph> {
     let folds = folds(graph);
     let folded = |id: NodeId| folds.iter().find(|fold| fold.layer == id);
     let gone = |id: NodeId| folds.iter().any(|fold| fold.norm == id);
-    let mut new = Graph::new(&graph.name);
-    let mut copies: Vec<Option<ValueId>> = vec![None; graph.values.len()];
     let read_by = readers_without(graph, &folds);
-    for (i, value) in graph.values.iter().enumerate() {
-        copies[i] = match value.source {
-            Source::Param(param) if read_by[i] => {
-                Some(copy_param(&mut new, graph.param_at(param))?)
-            }
-            _ => None,
-        };
-    }
-    // In the caller's order, which is not always that of the values.
-    for id in &graph.inputs {
-        let value = graph.value(*id);
-        copies[id.0] = Some(new.input(&value.name, value.kind.clone()));
-    }
+    let mut copy = Rewrite::begin(graph, |id| read_by[id.0])?;
     for (i, node) in graph.nodes.iter().enumerate() {
         if gone(NodeId(i)) {
             continue;
         }
-        let read = |id: &ValueId| copies[id.0].expect("nodes read what exists before them");
-        let mut inputs: Vec<ValueId> = node.inputs.iter().map(read).collect();
-        let mut outputs = &node.outputs;
-        if let Some(fold) = folded(NodeId(i)) {
-            fold.apply(graph, &mut new, &mut inputs)?;
-            outputs = &graph.node(fold.norm).outputs;
-        }
-        let made = new.add_all(&node.name, node.op.clone(), &inputs)?;
-        outputs.iter().zip(made).for_each(|(theirs, ours)| copies[theirs.0] = Some(ours));
+        let Some(fold) = folded(NodeId(i)) else {
+            copy.node(node)?;
+            continue;
+        };
+        let mut inputs: Vec<ValueId> = node.inputs.iter().map(|id| copy.of(*id)).collect();
+        fold.apply(graph, &mut copy.to, &mut inputs)?;
+        let made = copy.to.add_all(&node.name, node.op.clone(), &inputs)?;
+        copy.put(&graph.node(fold.norm).outputs, &made);
     }
-    let copied = |id: &ValueId| copies[id.0].expect("every output exists");
-    new.outputs = graph.outputs.iter().map(copied).collect();
-    Ok(new)
+    Ok(copy.finish())
 }
 
 /// A layer and the normalization that goes into it.
@@ -129,13 +113,6 @@ fn readers_without(graph: &Graph, folds: &[Fold]) -> Vec<bool> {
         }
     }
     read
-}
-
-fn copy_param(new: &mut Graph, param: &Param) -> Result<ValueId> {
-    let id = new.param(&param.name, param.role, param.tensor.clone())?;
-    let at = new.params.len() - 1;
-    new.params[at].mask.clone_from(&param.mask);
-    Ok(id)
 }
 
 impl Fold {

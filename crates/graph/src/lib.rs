@@ -31,6 +31,7 @@ pub mod groups;
 pub mod loss;
 pub mod onnx;
 mod op;
+mod rewrite;
 mod shape;
 mod tensor;
 mod training;
@@ -44,6 +45,7 @@ pub use fold::fold_batch_normalization;
 pub use gradient::{Backward, gradient, trained};
 pub use graph::{Graph, Node, NodeId, Param, ParamId, Role, Source, Type, Update, Value, ValueId};
 pub use op::*;
+pub use rewrite::Rewrite;
 pub use shape::{Bindings, Dim, Shape};
 pub use tensor::{
     Array, DType, Tensor, broadcast_strides, elements, for_each_index, offset, strides,

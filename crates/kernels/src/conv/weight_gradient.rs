@@ -35,7 +35,7 @@ pub struct WeightGradient {
 
 #[derive(Debug, Clone)]
 enum Way {
-    Groups(Groups),
+    Groups(Box<Groups>),
     Winograd(Box<winograd::Gradient>),
     Depthwise(Products),
 }
@@ -52,7 +52,7 @@ impl WeightGradient {
         } else if winograd::suits(&g) {
             Way::Winograd(Box::new(winograd::Gradient::new(&g)))
         } else {
-            Way::Groups(Groups::new(g))
+            Way::Groups(Box::new(Groups::new(g)))
         };
         Self { g, way, share: g.batch.div_ceil(SHARES).max(1) }
     }

@@ -7,7 +7,8 @@
 
 use crate::Result;
 use hoyer_graph::{
-    Conv, Graph, Node, NodeId, Op, Pad, PadMode, Role, Slice, Source, Tensor, ValueId, Window,
+    Conv, Graph, Node, NodeId, Op, Pad, PadMode, Rewrite, Role, Slice, Source, Tensor, ValueId,
+    Window,
 };
 
 /// The network with a convolution in place of every such pair.
@@ -24,32 +25,17 @@ pub(super) fn as_convolutions(graph: Graph) -> Result<Graph> {
             |id: &ValueId| graph.outputs.contains(id) || !readers[id.0].iter().all(becomes_layer);
         matches!(node.op, Op::Slice(_)) && !node.outputs.iter().any(read)
     };
-    let mut new = Graph::new(&graph.name);
-    let mut copies: Vec<Option<ValueId>> = vec![None; graph.values.len()];
-    for (copy, value) in copies.iter_mut().zip(&graph.values) {
-        if let Source::Param(param) = value.source {
-            let param = graph.param_at(param);
-            *copy = Some(new.param(&param.name, param.role, param.tensor.clone())?);
-        }
-    }
-    for id in &graph.inputs {
-        let value = graph.value(*id);
-        copies[id.0] = Some(new.input(&value.name, value.kind.clone()));
-    }
+    let mut copy = Rewrite::begin(&graph, |_| true)?;
     for (node, shortcut) in graph.nodes.iter().zip(&shortcuts).filter(|(node, _)| !is_gone(node)) {
-        let copied = |id: &ValueId| copies[id.0].expect("nodes read what exists before them");
-        let made = match shortcut {
-            Some(shortcut) => vec![shortcut.add(&mut new, &node.name, copied(&shortcut.x))?],
-            None => {
-                let inputs: Vec<ValueId> = node.inputs.iter().map(copied).collect();
-                new.add_all(&node.name, node.op.clone(), &inputs)?
-            }
+        let Some(shortcut) = shortcut else {
+            copy.node(node)?;
+            continue;
         };
-        node.outputs.iter().zip(made).for_each(|(theirs, ours)| copies[theirs.0] = Some(ours));
+        let x = copy.of(shortcut.x);
+        let made = shortcut.add(&mut copy.to, &node.name, x)?;
+        copy.put(&node.outputs, &[made]);
     }
-    let copied = |id: &ValueId| copies[id.0].expect("every output exists");
-    new.outputs = graph.outputs.iter().map(copied).collect();
-    Ok(new)
+    Ok(copy.finish())
 }
 
 /// A slice and its pad.
