@@ -22,7 +22,7 @@ pub(super) fn section(evidence: &Evidence) -> Markup {
                 h2 { "Time to learn one sample" }
                 figure {
                     figcaption {
-                        p { "Mean of each epoch, logarithmic. It falls where channels are removed; other work on the machine makes it rise." }
+                        p { "Mean of each epoch, logarithmic. It falls where channels are removed or masked weights skipped; other work on the machine makes it rise." }
                     }
                     (chart)
                 }
