@@ -16,6 +16,7 @@ use crate::lanes::LANES;
 use crate::matrix::Matrix;
 use crate::plane_product::{Finish, PANEL, Places, Product, Small, plane_product};
 use crate::pool::{Chunks, Pool};
+use crate::transpose::transpose;
 
 /// What is done to the product before it leaves the cache.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +62,9 @@ impl Activation {
 
 /// Work of a piece, about: 10 µs.
 const MACS_PER_PIECE: usize = 300_000;
+
+/// Pieces of a large product: enough for all threads, few enough that each reads much of what it has read before.
+const PIECES: usize = 32;
 
 /// Columns of a strip of the copied operand: what a tile of the product reads, one term after the other.
 const STRIP: usize = 2 * LANES;
@@ -115,7 +119,7 @@ impl Gemm {
         let width = cols.next_multiple_of(STRIP).max(STRIP);
         let direct = !trans_b && cols >= LANES && !collide(k, cols);
         let places = if direct { Places::flat(cols, cols, k) } else { strips(width, k) };
-        let wanted = MACS_PER_PIECE.div_ceil((cols * k).max(1));
+        let wanted = MACS_PER_PIECE.div_ceil((cols * k).max(1)).max(rows / PIECES);
         let piece = wanted.next_multiple_of(PANEL).min(rows.next_multiple_of(PANEL)).max(PANEL);
         Self { sizes, rows, cols, places, direct, width, piece }
     }
@@ -260,9 +264,15 @@ fn copy_strip(matrix: Matrix<'_>, first: usize, copy: &mut [f32]) {
     if columns < STRIP {
         copy.fill(0.0);
     }
-    for j in 0..columns {
-        let column = data[(first + j) * cs..].iter().step_by(rs);
-        copy[j..].iter_mut().step_by(STRIP).zip(column).for_each(|(to, from)| *to = *from);
+    if columns == 0 {
+        return;
+    }
+    let data = &data[first * cs..];
+    if cs == 1 {
+        let rows = copy.chunks_exact_mut(STRIP).zip(data.chunks(rs));
+        rows.for_each(|(to, from)| to[..columns].copy_from_slice(&from[..columns]));
+    } else {
+        transpose((data, cs), [columns, matrix.rows()], (copy, STRIP));
     }
 }
 

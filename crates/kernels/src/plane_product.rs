@@ -3,15 +3,17 @@
 //! ```text
 //! out[m][to_v .. to_v + 8] = bias[m] + Σ_k A[m][k] · input[from_v + offset_k ..][.. 8]
 //! ```
-//! Rows are taken in panels of six, so that six rows times two vectors fill the registers; fewer rows take more vectors.
+//! Rows are taken in panels of six, so that six rows times two vectors fill the registers; fewer rows take more vectors. With AVX-512,
+//! six rows times four vectors of sixteen do, where pairs of eights lie side by side (else two loads a vector cost more than it gives).
 //! Invariant: [`Places::check`] held before the unsafe loops run, so every access lies inside its slice.
 
-use crate::lanes::{LANES, Lanes, Loop};
+use crate::lanes::LANES;
+use crate::vector::Vector;
 
 /// Rows of a panel.
 pub(crate) const PANEL: usize = 6;
 
-/// Vectors that all panels see before the next ones are read: few enough to stay in the first cache.
+/// Eights that all panels see before the next ones are read: few enough to stay near.
 const BLOCK: usize = 12;
 
 /// Elements of a packed matrix.
@@ -42,6 +44,8 @@ pub(crate) struct Places {
     from: Vec<usize>,
     to: Vec<usize>,
     offsets: Vec<usize>,
+    /// How many, from the first on, come in pairs that lie side by side.
+    paired: usize,
     /// Elements that the input and the last output row must have.
     reach_in: usize,
     reach_out: usize,
@@ -56,7 +60,10 @@ impl Places {
         assert_eq!(from.len(), to.len(), "a vector is read and written");
         let max = |list: &[usize]| list.iter().copied().max().unwrap_or(0);
         let (reach_in, reach_out) = (max(&from) + max(&offsets) + LANES, max(&to) + LANES);
-        Self { from, to, offsets, reach_in, reach_out }
+        let is_pair = |list: &[usize]| list[1] == list[0] + LANES;
+        let pairs = from.chunks_exact(2).zip(to.chunks_exact(2));
+        let paired = 2 * pairs.take_while(|(from, to)| is_pair(from) && is_pair(to)).count();
+        Self { from, to, offsets, paired, reach_in, reach_out }
     }
 
     /// A plane read from front to back; the last vector overlaps the one before. Needs `pixels >= 8`.
@@ -145,7 +152,7 @@ pub(crate) fn plane_product(
         "every vector lies inside its plane"
     );
     // SAFETY: the accesses were checked above.
-    unsafe { crate::lanes::run(Panels { product, places, input, out }) };
+    unsafe { run(Panels { product, places, input, out }) };
 }
 
 /// All panels over all vectors. Every access must lie inside its slice.
@@ -156,26 +163,59 @@ struct Panels<'a> {
     out: &'a mut [f32],
 }
 
-impl Loop for Panels<'_> {
+/// # Safety
+/// Every access must lie inside its slice.
+unsafe fn run(panels: Panels<'_>) {
+    /// # Safety
+    /// As [`run`], and the machine must have AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    unsafe fn with_avx512(panels: Panels<'_>) {
+        // SAFETY: the machine has both kinds of vectors; the rest is passed on.
+        unsafe { panels.all::<crate::vector::Avx512, crate::vector::Avx2>() };
+    }
+
+    /// # Safety
+    /// As [`run`], and the machine must have AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn with_avx2(panels: Panels<'_>) {
+        // SAFETY: the machine has the vectors; the rest is passed on.
+        unsafe { panels.all::<crate::vector::Avx2, crate::vector::Avx2>() };
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    if crate::isa::has_avx512() && 2 * panels.places.paired > panels.places.from.len() {
+        // SAFETY: the machine has AVX-512; the rest is passed on.
+        return unsafe { with_avx512(panels) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if crate::isa::has_avx2() {
+        // SAFETY: the machine has AVX2 and FMA; the rest is passed on.
+        return unsafe { with_avx2(panels) };
+    }
+    // SAFETY: plain Rust runs anywhere; the rest is passed on.
+    unsafe { panels.all::<crate::vector::Portable, crate::vector::Portable>() };
+}
+
+impl Panels<'_> {
+    /// By vectors of kind `W` where they lie side by side, and of kind `E`, of eight, elsewhere.
+    ///
+    /// # Safety
+    /// As [`run`], and the machine must have the vectors.
     #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let vectors = self.places.from.len();
-        for first in (0..vectors).step_by(BLOCK) {
-            for row in (0..self.product.rows).step_by(PANEL) {
-                let panel = &self.product.small.data[row / PANEL * self.product.small.panel..];
-                let Self { product, places, input, .. } = self;
-                let tile = Tile { panel, row, product, places, input };
-                let block = first..vectors.min(first + BLOCK);
+    unsafe fn all<W: Vector, E: Vector>(self) {
+        let Self { product, places, input, out } = self;
+        let eights = places.from.len();
+        for first in (0..eights).step_by(BLOCK) {
+            let end = eights.min(first + BLOCK);
+            let wide = if W::LEN == LANES { end } else { places.paired.clamp(first, end) };
+            for row in (0..product.rows).step_by(PANEL) {
+                let tile = Tile { row, product, places, input };
                 // SAFETY: the caller's promise is passed on.
                 unsafe {
-                    match self.product.rows - row {
-                        1 => tile.rows::<L, 1>([8, 4], block, &mut *self.out),
-                        2 => tile.rows::<L, 2>([4, 2], block, &mut *self.out),
-                        3 => tile.rows::<L, 3>([4, 2], block, &mut *self.out),
-                        4 => tile.rows::<L, 4>([2, 2], block, &mut *self.out),
-                        5 => tile.rows::<L, 5>([2, 2], block, &mut *self.out),
-                        _ => tile.rows::<L, PANEL>([2, 2], block, &mut *self.out),
-                    }
+                    tile.rows::<W>(first..wide, out);
+                    tile.rows::<E>(wide..end, out);
                 }
             }
         }
@@ -183,7 +223,6 @@ impl Loop for Panels<'_> {
 }
 
 struct Tile<'a> {
-    panel: &'a [f32],
     row: usize,
     product: &'a Product<'a>,
     places: &'a Places,
@@ -191,76 +230,94 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// A block of vectors, by as many at a time as the first of `widths` while there are so many, then the second, then one.
+    /// A panel over a block of eights, in as many vectors at a time as registers allow.
     ///
     /// # Safety
-    /// As [`Panels`]; the block must lie inside the places.
+    /// As [`run`]; the block must lie inside the places.
     #[inline(always)]
-    unsafe fn rows<L: Lanes, const R: usize>(
+    unsafe fn rows<V: Vector>(&self, block: std::ops::Range<usize>, out: &mut [f32]) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe {
+            match (self.product.rows - self.row, V::LEN / LANES) {
+                (1, _) => self.vectors::<V, 1>(block, 6, out),
+                (2, 2) => self.vectors::<V, 2>(block, 6, out),
+                (3, 2) => self.vectors::<V, 3>(block, 6, out),
+                (4, 2) => self.vectors::<V, 4>(block, 6, out),
+                (5, 2) => self.vectors::<V, 5>(block, 4, out),
+                (_, 2) => self.vectors::<V, PANEL>(block, 4, out),
+                (2, _) => self.vectors::<V, 2>(block, 4, out),
+                (3, _) => self.vectors::<V, 3>(block, 3, out),
+                (4, _) => self.vectors::<V, 4>(block, 2, out),
+                (5, _) => self.vectors::<V, 5>(block, 2, out),
+                _ => self.vectors::<V, PANEL>(block, 2, out),
+            }
+        }
+    }
+
+    /// A block in parts of at most so many vectors, as even as can be.
+    ///
+    /// # Safety
+    /// As [`Self::rows`].
+    #[inline(always)]
+    unsafe fn vectors<V: Vector, const R: usize>(
         &self,
-        widths: [usize; 2],
         block: std::ops::Range<usize>,
+        most: usize,
         out: &mut [f32],
     ) {
-        let mut v = block.start;
-        while v < block.end {
-            let left = block.end - v;
-            let width = widths.into_iter().find(|width| *width <= left).unwrap_or(1);
-            // SAFETY: `v + width` does not pass the block's end; else the caller's promise is passed on.
+        let (eights, mut first) = (V::LEN / LANES, block.start);
+        while first < block.end {
+            let left = (block.end - first) / eights;
+            let count = left.div_ceil(left.div_ceil(most));
+            // SAFETY: so many vectors are left; else the caller's promise is passed on.
             unsafe {
-                match width {
-                    8 => self.compute::<L, R, 8>(v, out),
-                    4 => self.compute::<L, R, 4>(v, out),
-                    2 => self.compute::<L, R, 2>(v, out),
-                    _ => self.compute::<L, R, 1>(v, out),
+                match count {
+                    1 => self.compute::<V, R, 1>(first, out),
+                    2 => self.compute::<V, R, 2>(first, out),
+                    3 if most > 2 => self.compute::<V, R, 3>(first, out),
+                    4 if most > 3 => self.compute::<V, R, 4>(first, out),
+                    5 if most > 4 => self.compute::<V, R, 5>(first, out),
+                    _ => self.compute::<V, R, 6>(first, out),
                 }
             }
-            v += width;
+            first += count * eights;
         }
     }
 
     /// # Safety
-    /// As [`Panels`].
+    /// As [`Self::rows`].
     #[inline(always)]
-    unsafe fn compute<L: Lanes, const R: usize, const V: usize>(&self, v: usize, out: &mut [f32]) {
-        let mut sums = [[L::splat(0.0); V]; R];
-        let Small { row, term, .. } = self.product.small;
+    unsafe fn compute<V: Vector, const R: usize, const N: usize>(&self, first: usize, out: &mut [f32]) {
+        let mut sums = [[V::splat(0.0); N]; R];
+        let Small { data, panel, row, term } = self.product.small;
+        let Places { from, to, offsets, .. } = self.places;
+        let place = |i: usize| first + i * (V::LEN / LANES);
         // SAFETY: the caller checked that all rows of the panel, with all terms, lie in its slice, and the vectors.
         unsafe {
-            let a: [*const f32; R] = std::array::from_fn(|r| self.panel.as_ptr().add(r * row));
-            let from: [*const f32; V] =
-                std::array::from_fn(|i| self.input.as_ptr().add(self.places.from[v + i]));
-            for (k, &offset) in self.places.offsets.iter().enumerate() {
-                let x: [L; V] = std::array::from_fn(|i| L::load(from[i].add(offset)));
+            let start = data.as_ptr().add(self.row / PANEL * panel);
+            let a: [*const f32; R] = std::array::from_fn(|r| start.add(r * row));
+            let from: [*const f32; N] =
+                std::array::from_fn(|i| self.input.as_ptr().add(*from.get_unchecked(place(i))));
+            for (k, &offset) in offsets.iter().enumerate() {
+                let x: [V; N] = std::array::from_fn(|i| V::load(from[i].add(offset)));
                 for (sums, a) in sums.iter_mut().zip(a) {
-                    let w = L::splat(*a.add(k * term));
+                    let w = V::splat(*a.add(k * term));
                     for (sum, x) in sums.iter_mut().zip(x) {
                         *sum = sum.add_product(w, x);
                     }
                 }
             }
-            self.finish(v, &sums, out);
         }
-    }
-
-    /// # Safety
-    /// As [`Panels`].
-    #[inline(always)]
-    unsafe fn finish<L: Lanes, const R: usize, const V: usize>(
-        &self,
-        v: usize,
-        sums: &[[L; V]; R],
-        out: &mut [f32],
-    ) {
         let Finish { bias, floor } = self.product.finish;
         let is_nothing = bias.is_none() && floor == f32::NEG_INFINITY;
-        for (r, row) in sums.iter().enumerate() {
-            let bias = L::splat(bias.map_or(0.0, |bias| bias[self.row + r]));
+        for (r, sums) in sums.iter().enumerate() {
+            let bias = V::splat(bias.map_or(0.0, |bias| bias[self.row + r]));
             let start = (self.row + r) * self.product.row_stride;
-            for (i, sum) in row.iter().enumerate() {
-                let y = if is_nothing { *sum } else { sum.add(bias).max(L::splat(floor)) };
+            for (i, sum) in sums.iter().enumerate() {
+                let limit = || sum.add(bias).at_least(V::splat(floor));
+                let y = if is_nothing { *sum } else { limit() };
                 // SAFETY: the vectors were checked by the caller.
-                unsafe { y.store(out.as_mut_ptr().add(start + self.places.to[v + i])) };
+                unsafe { y.store(out.as_mut_ptr().add(start + *to.get_unchecked(place(i)))) };
             }
         }
     }

@@ -29,6 +29,9 @@ pub(crate) trait Vector: Copy {
     /// `self + other`.
     fn add(self, other: Self) -> Self;
 
+    /// At least `low`; what is not a number stays so.
+    fn at_least(self, low: Self) -> Self;
+
     /// At least `low` and at most `high`; what is not a number stays so.
     fn clamp(self, low: Self, high: Self) -> Self;
 }
@@ -117,6 +120,12 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn at_least(self, low: Self) -> Self {
+        let limit = |x: f32, low: f32| if x < low { low } else { x };
+        Self(std::array::from_fn(|i| limit(self.0[i], low.0[i])))
+    }
+
+    #[inline(always)]
     fn clamp(self, low: Self, high: Self) -> Self {
         let limit = |x: f32, low: f32, high: f32| {
             let x = if x < low { low } else { x };
@@ -171,8 +180,15 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                fn at_least(self, low: Self) -> Self {
+                    // This instruction gives its second operand where one is not a number.
+                    // SAFETY: as in `splat`.
+                    Self(unsafe { $max(low.0, self.0) })
+                }
+
+                #[inline(always)]
                 fn clamp(self, low: Self, high: Self) -> Self {
-                    // These instructions give their second operand where one is not a number.
+                    // As in `at_least`.
                     // SAFETY: as in `splat`.
                     Self(unsafe { $min(high.0, $max(low.0, self.0)) })
                 }
