@@ -165,7 +165,7 @@ impl Gemm {
         }
         if m == 1 && trans_b {
             crate::gemv::gemv(pool, &b.data()[..n * k], &a.data()[..k], c);
-            finish_row(c, epilogue);
+            finish_row(c, epilogue.bias, epilogue.activation.floor());
             return;
         }
         let (left, right) = if trans_b { (b.transposed(), a.transposed()) } else { (a, b) };
@@ -207,10 +207,9 @@ impl Gemm {
             if epilogue.bias.is_some() { f32::NEG_INFINITY } else { epilogue.activation.floor() };
         pool.for_each(self.rows.div_ceil(self.piece), Chunks::new(c, chunk), |i, c| {
             self.piece(i, left, right.data(), c, self.cols, floor);
-            let Some(bias) = epilogue.bias else { return };
-            let floor = epilogue.activation.floor();
-            for row in c.chunks_exact_mut(self.cols) {
-                vectorize(|| row.iter_mut().zip(bias).for_each(|(y, b)| *y = (*y + b).max(floor)));
+            if epilogue.bias.is_some() {
+                let floor = epilogue.activation.floor();
+                c.chunks_exact_mut(self.cols).for_each(|row| finish_row(row, epilogue.bias, floor));
             }
         });
     }
@@ -236,16 +235,15 @@ impl Gemm {
             self.piece(i, left, copy, out, width, f32::NEG_INFINITY);
         });
         let (products, n, floor) = (&*products, self.sizes.n, epilogue.activation.floor());
-        pool.for_each(self.sizes.m, Chunks::new(c, n), |row, c| {
-            let (start, step) = if trans_b { (row, width) } else { (row * width, 1) };
-            let from = products[start..].iter().step_by(step);
-            match epilogue.bias {
-                Some(bias) => {
-                    let pairs = c.iter_mut().zip(from).zip(bias);
-                    pairs.for_each(|((y, x), b)| *y = (x + b).max(floor));
-                }
-                None => c.iter_mut().zip(from).for_each(|(y, x)| *y = x.max(floor)),
+        pool.for_each(self.sizes.m.div_ceil(STRIP), Chunks::new(c, STRIP * n), |i, c| {
+            let (first, rows) = (i * STRIP, c.len() / n);
+            if trans_b {
+                transpose((&products[first..], width), [n, rows], (&mut *c, n));
+            } else {
+                let from = products[first * width..].chunks_exact(width);
+                c.chunks_exact_mut(n).zip(from).for_each(|(c, from)| c.copy_from_slice(&from[..n]));
             }
+            c.chunks_exact_mut(n).for_each(|c| finish_row(c, epilogue.bias, floor));
         });
     }
 }
@@ -276,14 +274,14 @@ fn copy_strip(matrix: Matrix<'_>, first: usize, copy: &mut [f32]) {
     }
 }
 
-/// Bias and activation of a single row.
-fn finish_row(c: &mut [f32], epilogue: &Epilogue<'_>) {
-    let floor = epilogue.activation.floor();
-    if let Some(bias) = epilogue.bias {
-        c.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+/// Adds the bias to a row; then nothing is less than `floor`, but what is not a number stays so.
+fn finish_row(c: &mut [f32], bias: Option<&[f32]>, floor: f32) {
+    let limit = |y: f32| if y < floor { floor } else { y };
+    match bias {
+        Some(bias) => vectorize(|| c.iter_mut().zip(bias).for_each(|(y, b)| *y = limit(*y + b))),
+        None if floor == f32::NEG_INFINITY => {}
+        None => vectorize(|| c.iter_mut().for_each(|y| *y = limit(*y))),
     }
-    // No `max`: a NaN is never hidden.
-    c.iter_mut().for_each(|y| *y = if *y < floor { floor } else { *y });
 }
 
 #[cfg(test)]
