@@ -192,6 +192,23 @@ fn a_large_empty_tensor_is_read_and_no_fewer_bytes_ask_for_it() {
 }
 
 #[test]
+fn rows_without_elements_ask_for_no_memory() {
+    let mut g = Graph::new("g");
+    g.param("w", Role::Weight, Tensor::full(&[4, 0], 0.0)).unwrap();
+    g.params[0].mask = Some(Vec::new());
+    let bytes = to_bytes(&g, &Metadata::default()).unwrap();
+    assert_eq!(from_bytes(&bytes).unwrap().0, g);
+    let opened = frame::open(&bytes).unwrap();
+    for shape in ["[1099511627776,0]", "[0,1099511627776,1099511627776]"] {
+        let header = String::from_utf8(opened.header.clone()).unwrap().replace("[4,0]", shape);
+        for record in [opened.body, &[3, 4 + 8, 0, 0]] {
+            let read = from_bytes(&frame::reseal(&content(&header, record)));
+            assert!(matches!(read, Ok(_) | Err(Error::Container { .. })), "{shape}: {read:?}");
+        }
+    }
+}
+
+#[test]
 fn a_live_zero_stays_alive_and_a_dead_negative_zero_becomes_zero() {
     let mut g = Graph::new("g");
     g.param("w", Role::Weight, Tensor::new(&[3], vec![0.0, -0.0, -0.0]).unwrap()).unwrap();

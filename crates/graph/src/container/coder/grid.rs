@@ -14,9 +14,10 @@ pub(super) struct Grid {
 }
 
 impl Grid {
+    /// Without elements there is one empty row, however many the shape speaks of: nothing is kept for rows without bytes.
     pub(super) fn new(shape: &[usize], width: usize, turned: bool) -> Self {
-        let first = if shape.len() > 1 { shape[0] } else { 1 };
-        let rest = shape.iter().product::<usize>().checked_div(first).unwrap_or(0);
+        let first = if shape.len() > 1 && !shape.contains(&0) { shape[0] } else { 1 };
+        let rest = if shape.contains(&0) { 0 } else { shape.iter().product::<usize>() / first };
         let (rows, columns) = if turned { (rest, first) } else { (first, rest) };
         Self { rows, columns, width, turned }
     }
