@@ -3,7 +3,7 @@
 //! ```text
 //! fuzz_container inputs=1000000 seed=1
 //! ```
-//! Input number i depends on `seed` and i only. Every finding is printed; exits with 1 if there is one.
+//! Input number i depends on `seed` and i only; `first=` begins with another than 0. Every finding is printed; exits with 1 if there is one.
 #![allow(clippy::unwrap_used, reason = "a measuring program may stop at the first surprise")]
 
 #[path = "../tests/fuzz_container/damage.rs"]
@@ -28,13 +28,15 @@ fn main() -> ExitCode {
         let found = std::env::args().find_map(|text| text.strip_prefix(key)?.parse().ok());
         found.unwrap_or(usual)
     };
-    let (inputs, seed) = (option("inputs=", 100_000), option("seed=", 1));
+    let (inputs, seed, first) =
+        (option("inputs=", 100_000), option("seed=", 1), option("first=", 0));
     let own = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let (seeds, start) = (damage::seeds(), Instant::now());
     let (mut read, mut found, mut slowest) = (0, 0, 0);
-    println!("{} files to damage, seed {seed}, {inputs} inputs", seeds.len());
+    println!("{} files to damage, seed {seed}, {inputs} inputs from {first} on", seeds.len());
     std::panic::set_hook(Box::new(|info| println!("{info}")));
-    for i in 0..inputs {
+    for done in 0..inputs {
+        let i = first + done;
         let mut numbers = Numbers(own ^ i.wrapping_mul(0xd1b5_4a32_d192_ed03));
         let (bytes, before) = (damage::damaged(&seeds, &mut numbers), Instant::now());
         match trial(&bytes, ALLOCATOR) {
@@ -46,11 +48,11 @@ fn main() -> ExitCode {
             }
         }
         slowest = slowest.max(before.elapsed().as_millis());
-        if (i + 1) % 500_000 == 0 || i + 1 == inputs {
+        if (done + 1) % 500_000 == 0 || done + 1 == inputs {
             let seconds = start.elapsed().as_secs();
             println!(
                 "{} inputs, {seconds} s, {read} read, slowest {slowest} ms, {found} findings",
-                i + 1
+                done + 1
             );
         }
     }
