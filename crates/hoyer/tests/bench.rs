@@ -72,6 +72,8 @@ fn what_cannot_be_benched_is_one_line() {
     let folder = folder_with_model();
     let line = refused(folder.path(), "bench m.hoyer --against onnxruntime --python ./none");
     assert!(line.starts_with("error: cannot start ./none; name a Python with --python"), "{line}");
+    let line = refused(folder.path(), "bench m.hoyer --against ./none");
+    assert!(line.starts_with("error: cannot start ./none: "), "{line}");
     let line = refused(folder.path(), "bench m.hoyer --seconds 0");
     assert!(line.contains("need a number of seconds"), "{line}");
 }

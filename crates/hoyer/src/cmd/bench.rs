@@ -1,27 +1,29 @@
-//! `hoyer bench`: how fast a model answers, and why; beside itself with all weights multiplied, and beside onnxruntime.
+//! `hoyer bench`: how fast a model answers, and why; beside itself with all weights multiplied, and beside other runtimes.
 //!
 //! All contenders take turns in blocks of a few hundredths of a second, so that whatever else the machine does meets all
-//! of them. Not here: the plan (`hoyer_run`), the other process (`rival`), medians (`timing`).
+//! of them. Not here: the plan (`hoyer_run`), other runtimes (`rival`), medians (`timing`).
 
 mod rival;
 mod timing;
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
-use hoyer_graph::{Bindings, DType, Graph};
+use anyhow::ensure;
+use hoyer_graph::container::Metadata;
+use hoyer_graph::{Bindings, DType, Graph, ValueId};
 use hoyer_kernels::pool::Pool;
 use hoyer_run::{Choice, Inference};
 use serde_json::{Value, json};
 
 use super::table::{row, table, thousands};
-use rival::Rival;
+use rival::{Question, Rival, Runtime};
 use timing::{Contender, Times, take_turns};
 
-/// Measure how fast a model answers, against its dense self and onnxruntime
+/// Measure how fast a model answers, against its dense self and other runtimes
 #[derive(clap::Args)]
 pub(crate) struct Bench {
     /// Model file, .hoyer or .onnx
@@ -44,27 +46,61 @@ pub(crate) struct Bench {
     /// Try both kernels of each layer here instead of asking the cost model
     #[arg(long)]
     tune: bool,
-    /// Another runtime that answers too, with the same weights and threads
-    #[arg(long, value_enum, value_name = "RUNTIME")]
-    against: Option<Against>,
-    /// Python with that runtime's package
+    /// Other runtimes that answer too, with the same weights and threads: onnxruntime, openvino, mnn, tract (Python
+    /// packages), or the path of a program that speaks as they do
+    #[arg(long, value_name = "RUNTIME,…", value_delimiter = ',', value_parser = Runtime::parse)]
+    against: Vec<Runtime>,
+    /// Python with those packages
     #[arg(long, value_name = "PY", default_value = "python3")]
     python: PathBuf,
-    /// The dense original, .onnx or .hoyer: the other runtime answers with it as well
-    #[arg(long, value_name = "FILE", requires = "against")]
+    /// The dense original, .onnx or .hoyer: it answers as well, here and in the other runtimes
+    #[arg(long, value_name = "FILE")]
     dense: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Against {
-    Onnxruntime,
-}
-
 /// Outputs of two runtimes may differ by so much, relative to numbers above 1.
 const AGREE: f64 = 1e-4;
+
+/// A network that answers.
+struct Network {
+    graph: Graph,
+    metadata: Metadata,
+    /// What it is to the model that is measured.
+    what: &'static str,
+}
+
+impl Network {
+    fn load(path: &Path, what: &'static str) -> anyhow::Result<Self> {
+        let (graph, metadata) = hoyer::model_file::load(path)?;
+        let of = path.display();
+        ensure!(graph.inputs.len() == 1, "{of}: {} inputs, need one", graph.inputs.len());
+        let is_f32 = |id: &ValueId| graph.value(*id).kind.dtype == DType::F32;
+        ensure!(
+            graph.inputs.iter().chain(&graph.outputs).all(is_f32),
+            "{of}: need f32 inputs and outputs"
+        );
+        Ok(Self { graph, metadata, what })
+    }
+
+    /// The network compiled, and its answer to `x` given.
+    fn ready(
+        &self,
+        sizes: &Bindings,
+        pool: &Arc<Pool>,
+        choice: Choice,
+        x: &[f32],
+    ) -> anyhow::Result<Inference> {
+        let mut net = Inference::compile(&self.graph, sizes, pool, choice)?;
+        let need = net.input_mut(0).len();
+        ensure!(x.len() == need, "{} numbers are asked, the {} takes {need}", x.len(), self.what);
+        net.input_mut(0).copy_from_slice(x);
+        net.run();
+        Ok(net)
+    }
+}
 
 /// A batch size's results.
 struct Measured {
@@ -72,31 +108,24 @@ struct Measured {
     times: Vec<(String, Times)>,
     /// Largest difference between outputs that should be equal.
     gap: f64,
-    overhead_us: Option<f64>,
+    /// What a call with next to no work takes, by runtime.
+    overhead_us: Vec<(String, f64)>,
     net: Inference,
 }
 
 impl Bench {
     /// # Errors
-    /// If a model cannot be read or run, the other runtime cannot be started or answers otherwise, or `out` cannot be
+    /// If a model cannot be read or run, another runtime cannot be started or answers otherwise, or `out` cannot be
     /// written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let (graph, metadata) = hoyer::model_file::load(&self.model)?;
-        let of = self.model.display();
-        ensure!(graph.inputs.len() == 1, "{of}: {} inputs, need one", graph.inputs.len());
-        let is_f32 = |id: &hoyer_graph::ValueId| graph.value(*id).kind.dtype == DType::F32;
-        ensure!(
-            graph.inputs.iter().chain(&graph.outputs).all(is_f32),
-            "{of}: need f32 inputs and outputs"
-        );
+        let mut networks = vec![Network::load(&self.model, "same weights")?];
+        if let Some(dense) = &self.dense {
+            networks.push(Network::load(dense, "dense original")?);
+        }
         let pool = Arc::new(Pool::new(self.threads as usize));
-        let onnx = match self.against {
-            Some(_) => self.files(&graph, &metadata)?,
-            None => Vec::new(),
-        };
         let mut all = Vec::new();
         for &batch in &self.batch {
-            all.push(self.measure(&graph, batch as usize, &onnx, &pool)?);
+            all.push(self.measure(&networks, batch as usize, &pool)?);
         }
         if self.json {
             writeln!(out, "{:#}", self.as_json(&all))?;
@@ -108,70 +137,50 @@ impl Bench {
         Ok(())
     }
 
-    /// The networks that the other runtime answers with, by name: these weights, and the dense original.
-    fn files(
-        &self,
-        graph: &Graph,
-        metadata: &hoyer_graph::container::Metadata,
-    ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-        let same = hoyer_graph::onnx::export(graph, metadata)?;
-        let mut files = vec![("onnxruntime, same weights".to_owned(), same)];
-        if let Some(dense) = &self.dense {
-            let bytes = if dense.extension().is_some_and(|ending| ending == "onnx") {
-                std::fs::read(dense).with_context(|| format!("cannot read {}", dense.display()))?
-            } else {
-                let (graph, metadata) = hoyer::model_file::load(dense)?;
-                hoyer_graph::onnx::export(&graph, &metadata)?
-            };
-            files.push(("onnxruntime, dense original".to_owned(), bytes));
-        }
-        Ok(files)
-    }
-
     fn measure(
         &self,
-        graph: &Graph,
+        networks: &[Network],
         batch: usize,
-        onnx: &[(String, Vec<u8>)],
         pool: &Arc<Pool>,
     ) -> anyhow::Result<Measured> {
         let sizes = Bindings::from([("batch".to_owned(), batch)]);
         let choice = if self.tune { Choice::Measure(clock) } else { Choice::Model };
-        let mut net = Inference::compile(graph, &sizes, pool, choice)?;
-        let mut dense = Inference::compile(graph, &sizes, pool, Choice::Dense)?;
-        let x = numbers(net.input_mut(0).len());
-        for net in [&mut net, &mut dense] {
-            net.input_mut(0).copy_from_slice(&x);
-            net.run();
+        let shape = hoyer_graph::bound(&networks[0].graph, networks[0].graph.inputs[0], &sizes)?;
+        let x = numbers(shape.iter().product());
+        let mut own = vec![
+            ("hoyer".to_owned(), networks[0].ready(&sizes, pool, choice, &x)?),
+            (
+                "hoyer, all weights multiplied".to_owned(),
+                networks[0].ready(&sizes, pool, Choice::Dense, &x)?,
+            ),
+        ];
+        for network in &networks[1..] {
+            let net = network.ready(&sizes, pool, Choice::Dense, &x)?;
+            own.push((format!("hoyer, {}", network.what), net));
         }
-        let mut gap = largest_gap(net.output(0), dense.output(0));
-        let shape = hoyer_graph::bound(graph, graph.inputs[0], &sizes)?;
-        let start = |bytes: &[u8]| Rival::start(&self.python, bytes, self.threads, (&x, &shape));
+        let mut gap = agree(&own[0].0, own[0].1.output(0), own[1].1.output(0))?;
         let mut rivals = Vec::new();
-        for (i, (name, bytes)) in onnx.iter().enumerate() {
-            let mut rival = start(bytes)?;
-            if i == 0 {
-                gap = gap.max(largest_gap(net.output(0), &rival.output()?));
+        for (network, (_, net)) in networks.iter().zip(&own[1..]) {
+            let onnx = hoyer_graph::onnx::export(&network.graph, &network.metadata)?;
+            let question = Question { threads: self.threads, x: &x, shape: &shape };
+            for runtime in &self.against {
+                let mut rival = Rival::start(runtime, &self.python, &onnx, &question)?;
+                let name = format!("{}, {}", runtime.name(), network.what);
+                gap = gap.max(agree(&name, &rival.output()?, net.output(0))?);
+                rivals.push((name, rival));
             }
-            rivals.push((name.clone(), rival));
         }
-        ensure!(gap <= AGREE, "outputs differ by {gap:.1e}, need at most {AGREE:.0e}");
-        let overhead_us = match self.against {
-            Some(_) => Some(rival::call_overhead_us(&self.python)?),
-            None => None,
+        let overhead = |runtime: &Runtime| {
+            Ok((runtime.name(), rival::call_overhead_us(runtime, &self.python)?))
         };
-        let mut times = {
-            let mut contenders: Vec<(String, &mut dyn Contender)> = vec![
-                ("hoyer".into(), &mut net),
-                ("hoyer, all weights multiplied".into(), &mut dense),
-            ];
-            contenders.extend(rivals.iter_mut().map(|(name, rival)| {
-                let rival: &mut dyn Contender = rival;
-                (name.clone(), rival)
-            }));
+        let overhead_us = self.against.iter().map(overhead).collect::<anyhow::Result<_>>()?;
+        let times = {
+            let mut contenders: Vec<(String, &mut dyn Contender)> = Vec::new();
+            contenders.extend(own.iter_mut().map(|(name, net)| (name.clone(), net as _)));
+            contenders.extend(rivals.iter_mut().map(|(name, rival)| (name.clone(), rival as _)));
             take_turns(&mut contenders, self.seconds)?
         };
-        times.iter_mut().for_each(|(_, times)| times.sort());
+        let (_, mut net) = own.swap_remove(0);
         if self.explain {
             net.measure(200, clock);
         }
@@ -204,11 +213,8 @@ impl Bench {
         } else {
             writeln!(out, "outputs agree within {gap:.1e}")?;
         }
-        if let Some(overhead) = overhead_us {
-            writeln!(
-                out,
-                "a call of onnxruntime with next to no work takes {overhead:.1} µs of that"
-            )?;
+        for (name, us) in overhead_us {
+            writeln!(out, "a call of {name} with next to no work takes {us:.1} µs of that")?;
         }
         Ok(())
     }
@@ -217,7 +223,8 @@ impl Bench {
         let one = |measured: &Measured| {
             let contender = |(name, times): &(String, Times)| {
                 json!({
-                    "name": name, "median_us": times.median(), "p99_us": times.p99(), "runs": times.len(),
+                    "name": name, "median_us": times.median(), "quartiles_us": times.quartiles(),
+                    "p99_us": times.p99(), "runs": times.len(),
                     "samples_per_second": measured.batch as f64 / times.median() * 1e6,
                 })
             };
@@ -232,7 +239,7 @@ impl Bench {
                 "batch": measured.batch,
                 "contenders": measured.times.iter().map(contender).collect::<Vec<_>>(),
                 "largest_gap": measured.gap,
-                "call_overhead_us": measured.overhead_us,
+                "call_overhead_us": measured.overhead_us.iter().cloned().collect::<BTreeMap<_, _>>(),
                 "plan": measured.net.plan().steps.iter().map(step).collect::<Vec<_>>(),
             })
         };
@@ -263,6 +270,13 @@ fn numbers(len: usize) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..len).map(|_| next()).collect()
+}
+
+/// The largest difference between two answers that should be one; an error if it is too large.
+fn agree(name: &str, ours: &[f32], theirs: &[f32]) -> anyhow::Result<f64> {
+    let gap = largest_gap(ours, theirs);
+    ensure!(gap <= AGREE, "{name}: outputs differ by {gap:.1e}, need at most {AGREE:.0e}");
+    Ok(gap)
 }
 
 /// The largest difference, relative to numbers above 1; infinite where a number is missing or none.
