@@ -3,7 +3,7 @@
 //! ```text
 //! i, o, f = σ(W x + R h + B)        g = tanh(W x + R h + B)        c' = f · c + i · g        h' = o · tanh c'
 //! ```
-//! Rows of weights are those of i, o, f, g. Backward, gates are computed again from the outputs: one product.
+//! Rows of weights are those of i, o, f, g. For the backward pass, the forward pass keeps gates and cells.
 
 use crate::exponential::{sigmoid, tanh};
 use crate::gemm::{Epilogue, Gemm};
@@ -26,6 +26,15 @@ pub struct Inputs<'a> {
     pub b: &'a [f32],
     /// Hidden units and cells to start with, `[directions, batch, hidden]`; zeros if there are none.
     pub initial: Option<[&'a [f32]; 2]>,
+}
+
+/// What the forward pass keeps for the backward pass.
+#[derive(Debug)]
+pub struct Keep<'a> {
+    /// The gates after their activations, `[directions, steps, batch, 4 · hidden]`.
+    pub gates: &'a mut [f32],
+    /// The cells after every step, `[directions, steps, batch, hidden]`.
+    pub cells: &'a mut [f32],
 }
 
 /// The forward pass, ready to run.
@@ -51,7 +60,7 @@ impl Forward {
         gates + 2 * self.sizes.state() + self.of_x.scratch_len().max(self.of_h.scratch_len())
     }
 
-    /// Computes all steps into `y`, and hidden units and cells after the last one.
+    /// Computes all steps into `y`, and hidden units and cells after the last one; keeps what the backward pass needs if that is wanted.
     ///
     /// # Panics
     /// If a slice does not have its size.
@@ -66,30 +75,36 @@ impl Forward {
     /// let (mut y, mut h, mut c) = ([0.0], [0.0], [0.0]);
     /// let inputs = Inputs { x: &[1.0], w: &[0.0; 4], r: &[0.0; 4], b: &[0.0; 8], initial: None };
     /// let mut scratch = vec![0.0; layer.scratch_len()];
-    /// layer.run(&Pool::new(1), &inputs, &mut y, [&mut h, &mut c], &mut scratch);
+    /// layer.run(&Pool::new(1), &inputs, (&mut y, [&mut h, &mut c]), None, &mut scratch);
     /// assert_eq!([y, h, c], [[0.0]; 3]);
     /// ```
     pub fn run(
         &self,
         pool: &Pool,
         inputs: &Inputs<'_>,
-        y: &mut [f32],
-        last: [&mut [f32]; 2],
+        (y, [last_h, last_c]): (&mut [f32], [&mut [f32]; 2]),
+        mut keep: Option<Keep<'_>>,
         mut scratch: &mut [f32],
     ) {
         let (sizes, rows) = (self.sizes, 4 * self.sizes.hidden);
-        let gates = take(&mut scratch, sizes.samples() * rows);
+        let own = take(&mut scratch, sizes.samples() * rows);
         let of_h = take(&mut scratch, sizes.batch * rows);
         let bias = take(&mut scratch, rows);
         let h = take(&mut scratch, sizes.state());
         let c = take(&mut scratch, sizes.state());
-        let [last_h, last_c] = last;
         for direction in 0..sizes.directions {
             let [w, r, b] =
                 [inputs.w, inputs.r, inputs.b].map(|x| part(x, sizes.directions, direction));
             bias.copy_from_slice(&b[..rows]);
             add(bias, &b[rows..]);
             let epilogue = Epilogue { bias: Some(bias), ..Epilogue::default() };
+            let (gates, mut cells) = match &mut keep {
+                Some(keep) => (
+                    part_mut(keep.gates, sizes.directions, direction),
+                    Some(part_mut(keep.cells, sizes.directions, direction)),
+                ),
+                None => (&mut *own, None),
+            };
             self.of_x.run(pool, (inputs.x, w), gates, &epilogue, scratch);
             start(inputs.initial.map(|initial| initial[0]), sizes, direction, h);
             start(inputs.initial.map(|initial| initial[1]), sizes, direction, c);
@@ -99,6 +114,9 @@ impl Forward {
                 let gates = &mut gates[time * sizes.batch * rows..][..sizes.batch * rows];
                 step(pool, sizes.hidden, (gates, of_h), [h, c]);
                 y[sizes.units(time, direction)].copy_from_slice(h);
+                if let Some(cells) = &mut cells {
+                    cells[time * sizes.state()..][..sizes.state()].copy_from_slice(c);
+                }
             }
             part_mut(last_h, sizes.directions, direction).copy_from_slice(h);
             part_mut(last_c, sizes.directions, direction).copy_from_slice(c);
@@ -135,15 +153,6 @@ fn step(pool: &Pool, count: usize, (gates, of_h): (&mut [f32], &[f32]), [h, c]: 
     });
 }
 
-/// As [`activate`], by all threads.
-fn activate_all(pool: &Pool, count: usize, gates: &mut [f32], of_h: &[f32]) {
-    let (part, samples) = (samples_of_task(count) * 4 * count, gates.len() / (4 * count));
-    let tasks = samples.div_ceil(samples_of_task(count));
-    pool.for_each(tasks, Chunks::new(gates, part), |task, gates| {
-        vectorize(|| activate(count, gates, &of_h[task * part..][..gates.len()]));
-    });
-}
-
 /// Gates from the sums beside `W` and those beside `R`.
 #[inline(always)]
 fn activate(count: usize, gates: &mut [f32], of_h: &[f32]) {
@@ -167,12 +176,21 @@ fn cells(count: usize, gates: &[f32], c: &mut [f32]) {
 #[derive(Debug)]
 pub struct Gradient {
     sizes: Sizes,
-    of_x: Gemm,
-    of_h: Gemm,
     by_h: Gemm,
     by_x: Gemm,
     by_w: Gemm,
     by_r: Gemm,
+}
+
+/// What the forward pass computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    /// The outputs at all steps, `[steps, directions, batch, hidden]`.
+    pub y: &'a [f32],
+    /// As in [`Keep`].
+    pub gates: &'a [f32],
+    /// As in [`Keep`].
+    pub cells: &'a [f32],
 }
 
 /// Gradients by a layer's outputs, as far as there are any.
@@ -208,8 +226,6 @@ impl Gradient {
         let (rows, all) = (4 * hidden, sizes.samples());
         Self {
             sizes,
-            of_x: by_rows(all, rows, input),
-            of_h: by_rows(all, rows, hidden),
             by_h: plain(batch, hidden, rows),
             by_x: plain(all, input, rows),
             by_w: by_columns(rows, input, all),
@@ -219,48 +235,41 @@ impl Gradient {
 
     /// How much scratch memory [`Self::run`] needs, in elements.
     pub fn scratch_len(&self) -> usize {
-        let Sizes { input, hidden, .. } = self.sizes;
-        let (rows, all) = (4 * hidden, self.sizes.samples());
-        let products = [&self.of_x, &self.of_h, &self.by_h, &self.by_x, &self.by_w, &self.by_r];
-        let most = products.map(Gemm::scratch_len).into_iter().max().unwrap_or(0);
-        all * (2 * rows + 2 * hidden + input) + rows + 3 * self.sizes.state() + most
+        let Sizes { input, hidden, directions, .. } = self.sizes;
+        let all = self.sizes.samples();
+        let products = [&self.by_h, &self.by_x, &self.by_w, &self.by_r].map(Gemm::scratch_len);
+        let dx = if directions > 1 { input } else { 0 };
+        let most = products.into_iter().max().unwrap_or(0);
+        all * (4 * hidden + hidden + dx) + 3 * self.sizes.state() + most
     }
 
-    /// Computes gradients by all inputs; `y` are the layer's outputs at all steps.
+    /// Computes gradients by all inputs.
     ///
     /// # Panics
     /// If a slice does not have its size.
     pub fn run(
         &self,
         pool: &Pool,
-        (inputs, y): (&Inputs<'_>, &[f32]),
+        (inputs, kept): (&Inputs<'_>, &Kept<'_>),
         by: &ByOutputs<'_>,
         d: &mut ByInputs<'_>,
         mut scratch: &mut [f32],
     ) {
         let (sizes, rows) = (self.sizes, 4 * self.sizes.hidden);
         let (all, state) = (sizes.samples(), sizes.state());
-        let gates = take(&mut scratch, all * rows);
-        let of_h = take(&mut scratch, all * rows);
+        // Gradients by the sums that gates are activations of.
+        let dz = take(&mut scratch, all * rows);
         let before = take(&mut scratch, all * sizes.hidden);
-        let cells = take(&mut scratch, all * sizes.hidden);
-        let dx = take(&mut scratch, all * sizes.input);
-        let bias = take(&mut scratch, rows);
+        let dx = take(&mut scratch, if sizes.directions > 1 { all * sizes.input } else { 0 });
         let [dh, dc, first] = [(); 3].map(|()| take(&mut scratch, state));
         let plainly = Epilogue::default();
         for direction in 0..sizes.directions {
             let own = |x| part(x, sizes.directions, direction);
-            let [w, r, b] = [inputs.w, inputs.r, inputs.b].map(own);
-            bias.copy_from_slice(&b[..rows]);
-            add(bias, &b[rows..]);
+            let [w, r] = [inputs.w, inputs.r].map(own);
+            let [gates, cells] = [kept.gates, kept.cells].map(own);
             let initial = inputs.initial.map(|initial| initial.map(own));
-            sizes.before(y, initial.map(|initial| initial[0]), direction, before);
-            let epilogue = Epilogue { bias: Some(bias), ..plainly };
-            self.of_x.run(pool, (inputs.x, w), gates, &epilogue, scratch);
-            self.of_h.run(pool, (before, r), of_h, &plainly, scratch);
-            activate_all(pool, sizes.hidden, gates, of_h);
+            sizes.before(kept.y, initial.map(|initial| initial[0]), direction, before);
             start(inputs.initial.map(|initial| initial[1]), sizes, direction, first);
-            all_cells(sizes, direction, (gates, first), cells);
             start(by.h, sizes, direction, dh);
             start(by.c, sizes, direction, dc);
             for i in (0..sizes.steps).rev() {
@@ -268,24 +277,23 @@ impl Gradient {
                 if let Some(dy) = by.y {
                     add(dh, &dy[sizes.units(time, direction)]);
                 }
-                let gates = &mut gates[time * sizes.batch * rows..][..sizes.batch * rows];
-                let after = &cells[time * state..][..state];
-                let cells = match i {
-                    0 => (&*first, after),
-                    _ => (&cells[sizes.time(i - 1, direction) * state..][..state], after),
-                };
-                through_cells(pool, sizes.hidden, (gates, dc), (cells, dh));
-                self.by_h.run(pool, (gates, r), dh, &plainly, scratch);
+                let at = |time: usize| &cells[time * state..][..state];
+                let before = if i == 0 { &*first } else { at(sizes.time(i - 1, direction)) };
+                let here = time * sizes.batch * rows..(time + 1) * sizes.batch * rows;
+                let dz = &mut dz[here.clone()];
+                let cells = [before, at(time)];
+                through_cells(pool, sizes.hidden, (&gates[here], cells, dh), [dz, dc]);
+                self.by_h.run(pool, (dz, r), dh, &plainly, scratch);
             }
             let count = sizes.directions;
             let (dw, dr) = (part_mut(d.w, count, direction), part_mut(d.r, count, direction));
-            self.by_w.run(pool, (gates, inputs.x), dw, &plainly, scratch);
-            self.by_r.run(pool, (gates, before), dr, &plainly, scratch);
+            self.by_w.run(pool, (dz, inputs.x), dw, &plainly, scratch);
+            self.by_r.run(pool, (dz, before), dr, &plainly, scratch);
             let (beside_w, beside_r) = part_mut(d.b, count, direction).split_at_mut(rows);
-            sum_rows(gates, beside_w);
+            sum_rows(dz, beside_w);
             beside_r.copy_from_slice(beside_w);
             let into = if direction == 0 { &mut *d.x } else { &mut *dx };
-            self.by_x.run(pool, (gates, w), into, &plainly, scratch);
+            self.by_x.run(pool, (dz, w), into, &plainly, scratch);
             if direction > 0 {
                 add(d.x, dx);
             }
@@ -297,63 +305,50 @@ impl Gradient {
     }
 }
 
-/// The cells after every step, in order of time.
-fn all_cells(sizes: Sizes, direction: usize, (gates, first): (&[f32], &[f32]), out: &mut [f32]) {
-    let (state, rows) = (sizes.state(), 4 * sizes.hidden);
-    for i in 0..sizes.steps {
-        let time = sizes.time(i, direction);
-        if i == 0 {
-            out[time * state..][..state].copy_from_slice(first);
-        } else {
-            let before = sizes.time(i - 1, direction) * state;
-            out.copy_within(before..before + state, time * state);
-        }
-        let gates = gates[time * sizes.batch * rows..].chunks_exact(rows);
-        let out = out[time * state..][..state].chunks_exact_mut(sizes.hidden);
-        vectorize(|| gates.zip(out).for_each(|(gates, c)| cells(sizes.hidden, gates, c)));
-    }
-}
-
 /// As [`through_cell`], by all threads.
 fn through_cells(
     pool: &Pool,
     count: usize,
-    (gates, dc): (&mut [f32], &mut [f32]),
-    ((before, after), dh): ((&[f32], &[f32]), &[f32]),
+    (gates, cells, dh): (&[f32], [&[f32]; 2], &[f32]),
+    [dz, dc]: [&mut [f32]; 2],
 ) {
     let (units, samples) = (samples_of_task(count) * count, dc.len() / count);
-    let parts = (Chunks::new(gates, 4 * units), Chunks::new(dc, units));
-    pool.for_each(samples.div_ceil(samples_of_task(count)), parts, |task, (gates, dc)| {
-        let [before, after, dh] = [before, after, dh].map(|x| &x[task * units..][..dc.len()]);
-        vectorize(|| through_cell(count, gates, (before, after), dh, dc));
+    let parts = (Chunks::new(dz, 4 * units), Chunks::new(dc, units));
+    pool.for_each(samples.div_ceil(samples_of_task(count)), parts, |task, (dz, dc)| {
+        let gates = &gates[task * 4 * units..][..dz.len()];
+        let [before, after, dh] = [cells[0], cells[1], dh].map(|x| &x[task * units..][..dc.len()]);
+        vectorize(
+            #[inline(always)]
+            || {
+                let samples = gates.chunks_exact(4 * count).zip(dz.chunks_exact_mut(4 * count));
+                for ((sample, (gates, dz)), dc) in
+                    samples.enumerate().zip(dc.chunks_exact_mut(count))
+                {
+                    let own = [before, after, dh].map(|x| &x[sample * count..][..count]);
+                    through_cell(gates, own, dz, dc);
+                }
+            },
+        );
     });
 }
 
-/// Gates become gradients by their sums; `dc` becomes that by the cells of the step before.
+/// The gradients by a sample's sums; `dc` becomes that by the cells of the step before.
 #[inline(always)]
-fn through_cell(
-    count: usize,
-    gates: &mut [f32],
-    (before, after): (&[f32], &[f32]),
-    dh: &[f32],
-    dc: &mut [f32],
-) {
-    for (sample, gates) in gates.chunks_exact_mut(4 * count).enumerate() {
-        let units = sample * count..(sample + 1) * count;
-        let [before, after, dh] = [before, after, dh].map(|x| &x[units.clone()]);
-        let dc = &mut dc[units];
-        let (i, rest) = gates.split_at_mut(count);
-        let (o, rest) = rest.split_at_mut(count);
-        let (f, g) = rest.split_at_mut(count);
-        for k in 0..count {
-            let [vi, vo, vf, vg] = [i[k], o[k], f[k], g[k]];
-            let bent = tanh(after[k]);
-            let cell = dc[k] + dh[k] * vo * (1.0 - bent * bent);
-            i[k] = cell * vg * vi * (1.0 - vi);
-            o[k] = dh[k] * bent * vo * (1.0 - vo);
-            f[k] = cell * before[k] * vf * (1.0 - vf);
-            g[k] = cell * vi * (1.0 - vg * vg);
-            dc[k] = cell * vf;
-        }
+fn through_cell(gates: &[f32], [before, after, dh]: [&[f32]; 3], dz: &mut [f32], dc: &mut [f32]) {
+    let count = dc.len();
+    let [i, o, f, g] = [0, 1, 2, 3].map(|gate| &gates[gate * count..][..count]);
+    let (di, dz) = dz.split_at_mut(count);
+    let (d_o, dz) = dz.split_at_mut(count);
+    let (df, dg) = dz.split_at_mut(count);
+    let (dg, before, after, dh) =
+        (&mut dg[..count], &before[..count], &after[..count], &dh[..count]);
+    for k in 0..count {
+        let bent = tanh(after[k]);
+        let cell = dc[k] + dh[k] * o[k] * (1.0 - bent * bent);
+        di[k] = cell * g[k] * i[k] * (1.0 - i[k]);
+        d_o[k] = dh[k] * bent * o[k] * (1.0 - o[k]);
+        df[k] = cell * before[k] * f[k] * (1.0 - f[k]);
+        dg[k] = cell * i[k] * (1.0 - g[k] * g[k]);
+        dc[k] = cell * f[k];
     }
 }

@@ -287,7 +287,11 @@ impl Tile<'_> {
     /// # Safety
     /// As [`Self::rows`].
     #[inline(always)]
-    unsafe fn compute<V: Vector, const R: usize, const N: usize>(&self, first: usize, out: &mut [f32]) {
+    unsafe fn compute<V: Vector, const R: usize, const N: usize>(
+        &self,
+        first: usize,
+        out: &mut [f32],
+    ) {
         let mut sums = [[V::splat(0.0); N]; R];
         let Small { data, panel, row, term } = self.product.small;
         let Places { from, to, offsets, .. } = self.places;

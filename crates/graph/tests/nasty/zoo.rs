@@ -538,7 +538,7 @@ fn over_time(mut net: Net, op: impl Into<Op>, gates: usize, states: usize) -> Gr
 }
 
 fn lstm(net: Net) -> Graph {
-    over_time(net, LSTM { hidden_size: 3, direction: Direction::Bidirectional }, 4, 2)
+    over_time(net, LSTM::new(3, Direction::Bidirectional), 4, 2)
 }
 
 fn gru(net: Net) -> Graph {

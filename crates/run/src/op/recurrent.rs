@@ -84,8 +84,14 @@ impl Kernel for LstmForward {
 
     fn run(&self, call: &mut Call<'_, '_>) {
         let inputs = lstm_inputs(call, call.inputs.len());
-        let [y, h, c] = call.outputs else { panic!("an LSTM has three outputs") };
-        self.0.run(call.pool, &inputs, y, [h, c], call.scratch);
+        let [y, h, c, keep @ ..] = &mut *call.outputs else {
+            panic!("an LSTM has three outputs or more")
+        };
+        let keep = match keep {
+            [gates, cells] => Some(lstm::Keep { gates, cells }),
+            _ => None,
+        };
+        self.0.run(call.pool, &inputs, (y, [h, c]), keep, call.scratch);
     }
 }
 
@@ -96,8 +102,10 @@ impl Kernel for LstmBackward {
 
     fn run(&self, call: &mut Call<'_, '_>) {
         let count = call.outputs.len();
-        let (inputs, y) = (lstm_inputs(call, count), call.input(count));
-        let [by_y, h, c] = by_outputs(call, count + 1, self.given);
+        let inputs = lstm_inputs(call, count);
+        let [y, gates, cells] = [0, 1, 2].map(|i| call.input(count + i));
+        let kept = lstm::Kept { y, gates, cells };
+        let [by_y, h, c] = by_outputs(call, count + 3, self.given);
         let by = lstm::ByOutputs { y: by_y, h, c };
         let [x, w, r, b, initial @ ..] = &mut *call.outputs else {
             panic!("an LSTM has four inputs or more")
@@ -107,7 +115,7 @@ impl Kernel for LstmBackward {
             _ => None,
         };
         let mut d = lstm::ByInputs { x, w, r, b, initial };
-        self.kernel.run(call.pool, (&inputs, y), &by, &mut d, call.scratch);
+        self.kernel.run(call.pool, (&inputs, &kept), &by, &mut d, call.scratch);
     }
 }
 

@@ -105,9 +105,11 @@ fn layers_over_time_compute_their_meaning() {
                 ];
                 [layer.to_vec(), vec![vec![d, batch, h]; states]].concat()
             };
-            let lstm = LSTM { hidden_size: h, direction };
-            layer_over_time(lstm.clone(), &shapes(4, 0));
-            layer_over_time(lstm, &shapes(4, 2));
+            for training in [false, true] {
+                let lstm = LSTM { training, ..LSTM::new(h, direction) };
+                layer_over_time(lstm.clone(), &shapes(4, 0));
+                layer_over_time(lstm, &shapes(4, 2));
+            }
             for linear_before_reset in [false, true] {
                 let gru = GRU { hidden_size: h, direction, linear_before_reset };
                 layer_over_time(gru.clone(), &shapes(3, 0));

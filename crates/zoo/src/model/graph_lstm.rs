@@ -43,7 +43,7 @@ pub(super) fn network(plan: &Plan<'_>) -> Result<Graph> {
         let values = init::uniform(plan.seed, name, &shape, nodes)?;
         inputs.push(g.param(name, role, values)?);
     }
-    let lstm = LSTM { hidden_size: nodes, direction: Direction::Forward };
+    let lstm = LSTM::new(nodes, Direction::Forward);
     let last = g.add_all("lstm", lstm, &inputs)?[1];
     let mut y = g.add("last", Reshape { shape: Shape(vec![batch, nodes.into()]) }, &[last])?;
     if plan.classes != nodes {

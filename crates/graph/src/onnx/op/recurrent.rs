@@ -120,7 +120,7 @@ pub(crate) fn lstm(cx: &mut Context<'_>) -> Result<ValueId> {
     if cx.input(5).is_some() || cx.input(6).is_some() {
         inputs.extend([layer.state(cx, 5)?, layer.state(cx, 6)?]);
     }
-    let op = LSTM { hidden_size: layer.hidden, direction: layer.direction };
+    let op = LSTM::new(layer.hidden, layer.direction);
     let outputs = cx.add_all(op, &inputs)?;
     layer.finish(cx, outputs)
 }
