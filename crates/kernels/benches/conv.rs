@@ -10,7 +10,7 @@
 
 use hoyer_kernels::conv::{Forward, Geometry, InputGradient, Layer, WeightGradient};
 use hoyer_kernels::gemm::{Activation, Gemm, Sizes};
-use hoyer_kernels::isa::vectorize;
+use hoyer_kernels::peak::multiply_adds;
 use hoyer_kernels::pool::Pool;
 use std::time::{Duration, Instant};
 
@@ -97,28 +97,11 @@ fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0).collect()
 }
 
-/// Chains of multiply-adds that do not wait for one another, eight lanes each.
-const CHAINS: usize = 12;
-
 /// GFLOP/s of one thread that reads no memory.
 fn peak(time: Duration) -> f64 {
-    const STEPS: usize = 100_000;
-    let mut sums = [[1.0_f32; 8]; CHAINS];
-    let seconds = median(time, || {
-        vectorize(
-            #[inline(always)]
-            || {
-                let mut chains = sums;
-                for _ in 0..STEPS {
-                    for sum in chains.as_flattened_mut() {
-                        *sum = sum.mul_add(0.999, 0.001);
-                    }
-                }
-                sums = std::hint::black_box(chains);
-            },
-        );
-    });
-    2e-9 * (STEPS * CHAINS * 8) as f64 / seconds
+    let mut flops = 0;
+    let seconds = median(time, || flops = multiply_adds());
+    1e-9 * flops as f64 / seconds
 }
 
 /// GFLOP/s of the product of two matrices of 512 x 512.

@@ -24,6 +24,7 @@ mod lanes;
 pub mod lstm;
 pub mod matrix;
 pub mod max_pool;
+pub mod peak;
 pub mod places;
 mod plane_product;
 pub mod pool;

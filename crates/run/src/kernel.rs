@@ -1,5 +1,6 @@
 //! What the executor asks of a kernel.
 
+use crate::forecast::Forecast;
 use hoyer_graph::{DType, Node, Op};
 use hoyer_kernels::gemm::Activation;
 use hoyer_kernels::pool::Pool;
@@ -14,6 +15,11 @@ pub(crate) trait Kernel: Send {
     fn scratch_len(&self, threads: usize) -> usize {
         let _ = threads;
         0
+    }
+
+    /// What is expected of it, if it computes products.
+    fn forecast(&self) -> Option<Forecast> {
+        None
     }
 
     /// Computes the node.

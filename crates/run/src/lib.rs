@@ -9,15 +9,18 @@
 
 mod compile;
 mod error;
+mod forecast;
 mod fuse;
 mod inference;
 mod kernel;
 mod masked;
 mod memory;
 mod op;
+mod profile;
 mod program;
 
 pub use error::{Error, Result};
 pub use inference::{Choice, Format, Inference, Plan, PlanStep};
 pub use masked::Wanted;
+pub use profile::{Pass, Profile, ProfileStep};
 pub use program::Program;

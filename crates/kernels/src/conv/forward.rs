@@ -54,6 +54,15 @@ impl Forward {
         })
     }
 
+    /// The way that was chosen, in a word.
+    pub fn way(&self) -> &'static str {
+        match &self.way {
+            Way::Direct(_) => "direct",
+            Way::Winograd(_) => "winograd",
+            Way::Depthwise(_) => "depthwise",
+        }
+    }
+
     /// What one sample takes, for guesses at time.
     pub fn work(&self) -> Work {
         match &self.way {

@@ -13,7 +13,7 @@ mod direct;
 
 use super::depthwise::{self, Gather};
 use super::winograd::{self, Kernels, Winograd};
-use super::{Geometry, Pool};
+use super::{Geometry, Pool, Work};
 use crate::plane_product::Finish;
 use crate::pool::Chunks;
 
@@ -49,9 +49,29 @@ impl InputGradient {
             return Self { g, way: Way::Winograd(Box::new(Winograd::new(&reversed))) };
         }
         let (columns, direct) = (columns::Columns::new(g), direct::Direct::new(g));
-        let is_direct = direct.work() as f64 <= COST_OF_COLUMNS * columns.work() as f64;
+        let is_direct = direct.vectors() as f64 <= COST_OF_COLUMNS * columns.vectors() as f64;
         let way = if is_direct { Way::Direct(direct) } else { Way::Columns(columns) };
         Self { g, way }
+    }
+
+    /// The way that was chosen, in a word.
+    pub fn way(&self) -> &'static str {
+        match &self.way {
+            Way::Columns(_) => "columns",
+            Way::Direct(_) => "direct",
+            Way::Winograd(_) => "winograd",
+            Way::Depthwise(_) => "depthwise",
+        }
+    }
+
+    /// What one sample takes, for guesses at time.
+    pub fn work(&self) -> Work {
+        match &self.way {
+            Way::Columns(way) => way.work(),
+            Way::Direct(way) => way.work(),
+            Way::Winograd(way) => way.work(),
+            Way::Depthwise(way) => way.work(),
+        }
     }
 
     fn packed_len(&self) -> usize {

@@ -179,3 +179,19 @@ fn the_number_of_threads_does_not_change_a_bit() {
     assert_eq!(run(1), run(2));
     assert_eq!(run(1), run(3));
 }
+
+#[test]
+fn every_way_but_winograds_counts_all_products_and_each_has_a_name() {
+    for case in CASES {
+        let g = geometry(case);
+        let mut least = 0;
+        for_each_product(&g, |_, _, _| least += 1);
+        let (forward, dx, dw) = (Forward::new(g), InputGradient::new(g), WeightGradient::new(g));
+        let all = [(forward.way(), forward.work()), (dx.way(), dx.work()), (dw.way(), dw.work())];
+        for (way, work) in all {
+            let counted = g.batch * work.products;
+            assert!(counted >= least || way == "winograd", "{case:?}: {way} counts {counted}");
+            assert!(work.products > 0 && !way.is_empty(), "{case:?}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ mod outer;
 use super::depthwise::{self, Products};
 use super::phases::{Phases, View};
 use super::sweep::Sweep;
-use super::{Geometry, Pool, winograd};
+use super::{Geometry, Pool, Work, winograd};
 use crate::isa::vectorize;
 use crate::lanes::LANES;
 use crate::pool::Chunks;
@@ -55,6 +55,24 @@ impl WeightGradient {
             Way::Groups(Box::new(Groups::new(g)))
         };
         Self { g, way, share: g.batch.div_ceil(SHARES).max(1) }
+    }
+
+    /// The way that was chosen, in a word.
+    pub fn way(&self) -> &'static str {
+        match &self.way {
+            Way::Groups(way) => way.sums.name(),
+            Way::Winograd(_) => "winograd",
+            Way::Depthwise(_) => "depthwise",
+        }
+    }
+
+    /// What one sample takes, for guesses at time.
+    pub fn work(&self) -> Work {
+        match &self.way {
+            Way::Groups(way) => way.work(),
+            Way::Winograd(way) => way.work(),
+            Way::Depthwise(way) => way.work(),
+        }
     }
 
     fn shares(&self) -> usize {
@@ -146,6 +164,15 @@ enum Sums {
     Outer(outer::Outer),
 }
 
+impl Sums {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Dots(_) => "dots",
+            Self::Outer(_) => "outer",
+        }
+    }
+}
+
 impl Groups {
     fn new(g: Geometry) -> Self {
         if suits_dots(&g) {
@@ -164,6 +191,15 @@ impl Groups {
             Sums::Dots(_) => self.g.channels_out * self.g.taps(),
             Sums::Outer(outer) => self.g.groups * outer.sums_len(),
         }
+    }
+
+    fn work(&self) -> Work {
+        let (of_group, copy) = match &self.sums {
+            Sums::Dots(dots) => (dots.products(), dots.copy_len()),
+            Sums::Outer(outer) => (outer.products(), outer.copy_len()),
+        };
+        let groups = self.g.groups;
+        Work { products: groups * of_group, moved: self.phases.copy_len() + groups * copy }
     }
 
     fn scratch_len(&self) -> usize {

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! sparse conv    nnz · tiles · a + nnz · vectors · b + rows · (vectors · c + d)  [+ copy]     vectors of 16 f32
-//! dense conv     products / e + elements moved · f      as its kernel counts them
+//! dense conv     as `forecast` says
 //! sparse linear  nnz · g + rows · h           many samples: as a sparse conv, and the turning of samples into pixels
-//! dense linear   MACs / e, or weights · i for one sample
+//! dense linear   likewise, or weights · i for one sample
 //! ```
 //! The constants, in ns, were fitted to `sparse_speed` of the kernels crate on one core of an EPYC 9004 with AVX-512 (see
 //! `records/`). Another machine is faster or slower, but it is the comparison that counts, and it holds better than either
 //! side. Not here: measuring instead (`tune`).
 
 use super::layers::Shape;
+use crate::forecast::{conv_us, linear_us};
 use hoyer_kernels::conv::{Forward, Geometry};
 use hoyer_kernels::sparse::{Planes, SparseConv};
 
@@ -66,15 +67,9 @@ fn product(nonzero: f64, rows: f64, vectors: usize, per_vector: f64) -> f64 {
 
 /// What the layer takes with the dense kernels.
 pub(crate) fn dense_us(work: &Work) -> f64 {
-    let ns = match work.shape {
-        Shape::Conv(g) => {
-            let work = Forward::new(g).work();
-            g.batch as f64 * (work.products as f64 / 45.0 + 0.07 * work.moved as f64)
-        }
-        Shape::Linear([1, inputs, outputs]) => (inputs * outputs) as f64 * 0.08,
-        Shape::Linear([batch, inputs, outputs]) => {
-            (batch.next_multiple_of(16) * inputs * outputs) as f64 / 45.0
-        }
-    };
-    ns / 1000.0
+    match work.shape {
+        Shape::Conv(g) => conv_us(g.batch, Forward::new(g).work()),
+        Shape::Linear([1, inputs, outputs]) => (inputs * outputs) as f64 * 0.08 / 1000.0,
+        Shape::Linear(sizes) => linear_us(sizes),
+    }
 }

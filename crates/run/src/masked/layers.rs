@@ -19,6 +19,8 @@ pub(super) struct Masked {
     pub(super) dw: NodeId,
     pub(super) param: ParamId,
     pub(super) layer: Layer,
+    /// What the cost model says of the sparse steps: forward, and gradients.
+    pub(super) sparse_us: [f64; 2],
 }
 
 /// All layers with a mask, in the order of the gradients.
@@ -38,8 +40,10 @@ pub(super) fn find(
         let shape = shape(graph, graph.node(forward), shapes)?;
         let live = mask.iter().filter(|live| **live).count();
         let (work, w) = (Work { shape, nonzero: live }, graph.param_at(param).tensor.data());
-        let layer = compare(&work, w, [cost::dense_us(&work), cost::sparse_us(&work)], choice);
-        Some(Masked { forward, dx, dw, param, layer })
+        let sparse_us = cost::sparse_us(&work);
+        let guesses = [cost::dense_us(&work), sparse_us.iter().sum()];
+        let layer = compare(&work, w, guesses, choice);
+        Some(Masked { forward, dx, dw, param, layer, sparse_us })
     };
     gradients.iter().filter_map(find).collect()
 }

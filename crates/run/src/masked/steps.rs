@@ -4,6 +4,7 @@
 
 use super::layers::Masked;
 use crate::compile::Prepared;
+use crate::forecast::Forecast;
 use crate::inference::layers::Shape;
 use crate::kernel::{Call, Kernel};
 use hoyer_graph::{Graph, NodeId};
@@ -30,6 +31,15 @@ pub(super) fn prepare(
     steps
 }
 
+/// What is expected of a step that computes so many passes of a layer: weights that live are multiplied.
+fn forecast(of: &Masked, passes: usize, us: f64) -> Forecast {
+    let pixels = match of.layer.shape {
+        Shape::Conv(g) => g.batch * g.pixels(),
+        Shape::Linear([batch, ..]) => batch,
+    };
+    Forecast { way: "sparse", macs: passes * of.layer.nonzero * pixels, us }
+}
+
 fn forward(
     graph: &Graph,
     of: &Masked,
@@ -40,15 +50,16 @@ fn forward(
     let [low, high] = absorbed.map_or(Activation::None, |(_, activation)| activation).limits();
     // The pattern alone: values are taken in each run.
     let pattern: Vec<f32> = live.iter().map(|live| f32::from(u8::from(*live))).collect();
+    let forecast = forecast(of, 1, of.sparse_us[0]);
     let kernel: Box<dyn Kernel> = match of.layer.shape {
         Shape::Conv(g) => {
             let ends = Ends { x: Layout::Plain, residual: None, y: Layout::Plain };
             let conv = SparseConv::new(g, &pattern, ends).with_limits(low, high);
-            Box::new(Conv(RefCell::new(conv)))
+            Box::new(Conv { kernel: RefCell::new(conv), forecast })
         }
         Shape::Linear([batch, _, outputs]) => {
             let linear = SparseLinear::new(batch, &pattern, outputs).with_limits(low, high);
-            Box::new(Linear(RefCell::new(linear)))
+            Box::new(Linear { kernel: RefCell::new(linear), forecast })
         }
     };
     let last = absorbed.map_or(of.forward, |(after, _)| after);
@@ -60,13 +71,15 @@ fn forward(
 fn gradients(graph: &Graph, of: &Masked, live: &[bool]) -> Prepared {
     let (w, dw) = (graph.node(of.forward).inputs[1], graph.node(of.dw));
     let wanted = Wanted { dx: of.dx.is_some(), dw: true };
+    let forecast = forecast(of, if wanted.dx { 2 } else { 1 }, of.sparse_us[1]);
     let kernel: Box<dyn Kernel> = match of.layer.shape {
         Shape::Conv(g) => {
-            Box::new(ConvGradient(RefCell::new(SparseConvGradient::new(g, live, wanted))))
+            let kernel = RefCell::new(SparseConvGradient::new(g, live, wanted));
+            Box::new(ConvGradient { kernel, forecast })
         }
         Shape::Linear([batch, _, outputs]) => {
             let gradient = SparseLinearGradient::new(batch, live, outputs, wanted);
-            Box::new(LinearGradient(RefCell::new(gradient)))
+            Box::new(LinearGradient { kernel: RefCell::new(gradient), forecast })
         }
     };
     let nodes: Vec<NodeId> = std::iter::once(of.dw).chain(of.dx).collect();
@@ -76,15 +89,22 @@ fn gradients(graph: &Graph, of: &Masked, live: &[bool]) -> Prepared {
 }
 
 /// Kernels are not shared, and a step does not run inside itself, so taking new values never meets a reader.
-struct Conv(RefCell<SparseConv>);
+struct Conv {
+    kernel: RefCell<SparseConv>,
+    forecast: Forecast,
+}
 
 impl Kernel for Conv {
     fn scratch_len(&self, threads: usize) -> usize {
-        self.0.borrow().scratch_len(threads)
+        self.kernel.borrow().scratch_len(threads)
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        Some(self.forecast)
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
-        let mut conv = self.0.borrow_mut();
+        let mut conv = self.kernel.borrow_mut();
         conv.refresh(call.input(1));
         if call.inputs.len() == 3 {
             conv.set_bias(call.input(2));
@@ -95,15 +115,22 @@ impl Kernel for Conv {
     }
 }
 
-struct Linear(RefCell<SparseLinear>);
+struct Linear {
+    kernel: RefCell<SparseLinear>,
+    forecast: Forecast,
+}
 
 impl Kernel for Linear {
     fn scratch_len(&self, threads: usize) -> usize {
-        self.0.borrow().scratch_len(threads)
+        self.kernel.borrow().scratch_len(threads)
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        Some(self.forecast)
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
-        let mut linear = self.0.borrow_mut();
+        let mut linear = self.kernel.borrow_mut();
         linear.refresh(call.input(1));
         if call.inputs.len() == 3 {
             linear.set_bias(call.input(2));
@@ -113,15 +140,22 @@ impl Kernel for Linear {
     }
 }
 
-struct ConvGradient(RefCell<SparseConvGradient>);
+struct ConvGradient {
+    kernel: RefCell<SparseConvGradient>,
+    forecast: Forecast,
+}
 
 impl Kernel for ConvGradient {
     fn scratch_len(&self, threads: usize) -> usize {
-        self.0.borrow().scratch_len(threads)
+        self.kernel.borrow().scratch_len(threads)
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        Some(self.forecast)
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
-        let mut gradient = self.0.borrow_mut();
+        let mut gradient = self.kernel.borrow_mut();
         let (dy, x) = (call.input(0), call.input(1));
         gradient.refresh(call.input(2));
         let scratch = &mut call.scratch[..gradient.scratch_len(call.pool.threads())];
@@ -131,15 +165,22 @@ impl Kernel for ConvGradient {
     }
 }
 
-struct LinearGradient(RefCell<SparseLinearGradient>);
+struct LinearGradient {
+    kernel: RefCell<SparseLinearGradient>,
+    forecast: Forecast,
+}
 
 impl Kernel for LinearGradient {
     fn scratch_len(&self, _: usize) -> usize {
-        self.0.borrow().scratch_len()
+        self.kernel.borrow().scratch_len()
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        Some(self.forecast)
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
-        let mut gradient = self.0.borrow_mut();
+        let mut gradient = self.kernel.borrow_mut();
         let (dy, x) = (call.input(0), call.input(1));
         gradient.refresh(call.input(2));
         let [dw, dx @ ..] = &mut *call.outputs else { panic!("the step writes a gradient") };

@@ -1,21 +1,29 @@
 //! Convolutions over one or two spatial axes, and their gradients.
 
+use crate::forecast::{Forecast, conv_us};
 use crate::kernel::{Call, Kernel, Site};
 use hoyer_graph::{Conv, ConvTranspose};
 use hoyer_kernels::aligned::Aligned;
-use hoyer_kernels::conv::{self, Geometry, Layer};
+use hoyer_kernels::conv::{self, Geometry, Layer, Work};
 use hoyer_kernels::gemm::Activation;
 
 struct Forward {
     kernel: conv::Forward,
+    g: Geometry,
     /// The weights, if they never change.
     packed: Option<Aligned>,
     activation: Activation,
 }
 
-struct InputGradient(conv::InputGradient);
+struct InputGradient {
+    kernel: conv::InputGradient,
+    g: Geometry,
+}
 
-struct WeightGradient(conv::WeightGradient);
+struct WeightGradient {
+    kernel: conv::WeightGradient,
+    g: Geometry,
+}
 
 struct Transposed {
     product: InputGradient,
@@ -31,17 +39,17 @@ pub(crate) fn forward(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         kernel.pack(w, &mut packed);
         packed
     });
-    Some(Box::new(Forward { kernel, packed, activation: site.activation }))
+    Some(Box::new(Forward { kernel, g, packed, activation: site.activation }))
 }
 
 pub(crate) fn input_gradient(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.outputs[0], &site.inputs[0])?;
-    Some(Box::new(InputGradient(conv::InputGradient::new(g))))
+    Some(Box::new(InputGradient { kernel: conv::InputGradient::new(g), g }))
 }
 
 pub(crate) fn weight_gradient(op: &Conv, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let g = geometry(op, &site.inputs[1], &site.inputs[0])?;
-    Some(Box::new(WeightGradient(conv::WeightGradient::new(g))))
+    Some(Box::new(WeightGradient { kernel: conv::WeightGradient::new(g), g }))
 }
 
 /// The convolution from the output back to the input, run backwards.
@@ -49,7 +57,8 @@ pub(crate) fn transposed(op: &ConvTranspose, site: &Site<'_>) -> Option<Box<dyn 
     let conv = Conv { window: op.window.clone(), group: op.group };
     let g = geometry(&conv, &site.outputs[0], &site.inputs[0])?;
     let space = site.outputs[0][2..].iter().product();
-    Some(Box::new(Transposed { product: InputGradient(conv::InputGradient::new(g)), space }))
+    let product = InputGradient { kernel: conv::InputGradient::new(g), g };
+    Some(Box::new(Transposed { product, space }))
 }
 
 /// The convolution's numbers, one spatial axis seen as two; `None` for three and more, or empty ones.
@@ -78,12 +87,22 @@ pub(crate) fn geometry(op: &Conv, x: &[usize], y: &[usize]) -> Option<Geometry> 
     })
 }
 
+/// Multiply-adds are those of all windows; padding counts.
+fn forecast(g: &Geometry, way: &'static str, work: Work) -> Forecast {
+    let macs = g.batch * g.sample_out() * g.taps();
+    Forecast { way, macs, us: conv_us(g.batch, work) }
+}
+
 impl Kernel for Forward {
     fn scratch_len(&self, threads: usize) -> usize {
         match self.packed {
             None => self.kernel.scratch_len(threads),
             Some(_) => self.kernel.packed_scratch_len(threads),
         }
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        Some(forecast(&self.g, self.kernel.way(), self.kernel.work()))
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
@@ -101,19 +120,27 @@ impl Kernel for Forward {
 
 impl Kernel for InputGradient {
     fn scratch_len(&self, threads: usize) -> usize {
-        self.0.scratch_len(threads)
+        self.kernel.scratch_len(threads)
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        Some(forecast(&self.g, self.kernel.way(), self.kernel.work()))
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
         let (dy, w) = (call.input(0), call.input(1));
-        let scratch = &mut call.scratch[..self.0.scratch_len(call.pool.threads())];
-        self.0.run(call.pool, dy, w, call.outputs[0], scratch);
+        let scratch = &mut call.scratch[..self.kernel.scratch_len(call.pool.threads())];
+        self.kernel.run(call.pool, dy, w, call.outputs[0], scratch);
     }
 }
 
 impl Kernel for Transposed {
     fn scratch_len(&self, threads: usize) -> usize {
         self.product.scratch_len(threads)
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        self.product.forecast()
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
@@ -129,12 +156,16 @@ impl Kernel for Transposed {
 
 impl Kernel for WeightGradient {
     fn scratch_len(&self, threads: usize) -> usize {
-        self.0.scratch_len(threads)
+        self.kernel.scratch_len(threads)
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        Some(forecast(&self.g, self.kernel.way(), self.kernel.work()))
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {
         let (dy, x) = (call.input(0), call.input(1));
-        let scratch = &mut call.scratch[..self.0.scratch_len(call.pool.threads())];
-        self.0.run(call.pool, dy, x, call.outputs[0], scratch);
+        let scratch = &mut call.scratch[..self.kernel.scratch_len(call.pool.threads())];
+        self.kernel.run(call.pool, dy, x, call.outputs[0], scratch);
     }
 }

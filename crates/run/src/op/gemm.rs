@@ -1,11 +1,14 @@
 //! The linear layer.
 
+use crate::forecast::{Forecast, linear_us};
 use crate::kernel::{Call, Kernel, Site};
 use hoyer_graph::Gemm;
 use hoyer_kernels::gemm::{self, Activation, Epilogue, Sizes};
 
 struct Product {
     kernel: gemm::Gemm,
+    /// Rows, terms and columns.
+    sizes: [usize; 3],
     activation: Activation,
 }
 
@@ -17,14 +20,19 @@ pub(crate) fn kernel(op: &Gemm, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     plain.then(|| {
         let k = site.inputs[0][usize::from(!op.trans_a)];
         let sizes = Sizes { m, n, k, trans_a: op.trans_a, trans_b: op.trans_b };
-        let kernel = Product { kernel: gemm::Gemm::new(sizes), activation: site.activation };
-        Box::new(kernel) as Box<dyn Kernel>
+        let (kernel, activation) = (gemm::Gemm::new(sizes), site.activation);
+        Box::new(Product { kernel, sizes: [m, k, n], activation }) as Box<dyn Kernel>
     })
 }
 
 impl Kernel for Product {
     fn scratch_len(&self, _: usize) -> usize {
         self.kernel.scratch_len()
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        let macs = self.sizes.iter().product();
+        Some(Forecast { way: "gemm", macs, us: linear_us(self.sizes) })
     }
 
     fn run(&self, call: &mut Call<'_, '_>) {

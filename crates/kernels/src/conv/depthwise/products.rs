@@ -3,7 +3,7 @@
 use super::blocks;
 use super::gather::fill;
 use super::runs::{self, Padded, Phase};
-use crate::conv::Geometry;
+use crate::conv::{Geometry, Work};
 use crate::lanes::{self, LANES, Lanes, Loop};
 
 /// Taps that are summed at a time.
@@ -36,6 +36,13 @@ impl Products {
     /// Elements of the sums: `[block][tap][channel of block]`.
     pub(in crate::conv) fn sums_len(&self) -> usize {
         self.channels.div_ceil(LANES) * self.phase.taps.len() * LANES
+    }
+
+    /// What a sample takes: all that is read is transposed.
+    pub(in crate::conv) fn work(&self) -> Work {
+        let (channels, pixels) = (self.channels.next_multiple_of(LANES), self.phase.to.len());
+        let products = channels * self.phase.taps.len() * pixels;
+        Work { products, moved: channels * (self.padded.pixels() + pixels) }
     }
 
     /// Scratch memory of a thread, in elements.

@@ -1,8 +1,10 @@
 //! `dx = wᵀ ∗ dy`: a product into columns of taps, then added back to the pixels they looked at.
 
-use crate::conv::Geometry;
+use crate::conv::{Geometry, Work};
 use crate::lanes::LANES;
-use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
+use crate::plane_product::{
+    Finish, PANEL, Places, Product, Small, pack, packed_len, plane_product,
+};
 
 /// The gradient, ready to run.
 #[derive(Debug, Clone)]
@@ -32,8 +34,16 @@ impl Columns {
     }
 
     /// Products of vectors for a pair of channels.
-    pub(super) fn work(&self) -> usize {
+    pub(super) fn vectors(&self) -> usize {
         self.plane.div_ceil(LANES) * self.g.kernel[0] * self.g.kernel[1]
+    }
+
+    /// What a sample takes: columns are written and added back.
+    pub(super) fn work(&self) -> Work {
+        let (g, columns) = (&self.g, self.g.taps() * self.plane);
+        let rows = g.taps().next_multiple_of(PANEL) * g.groups;
+        let products = rows * g.group_out() * self.plane.next_multiple_of(LANES);
+        Work { products, moved: g.groups * columns + self.scratch_len() }
     }
 
     /// For every group: rows are taps, terms are channels out.

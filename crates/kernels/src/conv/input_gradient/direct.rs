@@ -6,11 +6,14 @@
 //! ```
 
 use crate::cache::{collide, spaced};
-use crate::conv::Geometry;
 use crate::conv::sweep::Sweep;
+use crate::conv::{Geometry, Work};
 use crate::frame::Frame;
 use crate::isa::vectorize;
-use crate::plane_product::{Finish, Places, Product, Small, pack, packed_len, plane_product};
+use crate::lanes::LANES;
+use crate::plane_product::{
+    Finish, PANEL, Places, Product, Small, pack, packed_len, plane_product,
+};
 
 /// The gradient, ready to run.
 #[derive(Debug, Clone)]
@@ -101,8 +104,17 @@ impl Direct {
     }
 
     /// Products of vectors for a pair of channels.
-    pub(super) fn work(&self) -> usize {
+    pub(super) fn vectors(&self) -> usize {
         self.phases.iter().map(|phase| phase.sweep.from.len() * phase.taps.len()).sum()
+    }
+
+    /// What a sample takes: what is written elsewhere first is put where it belongs.
+    pub(super) fn work(&self) -> Work {
+        let g = &self.g;
+        let rows = g.group_in().next_multiple_of(PANEL) * g.groups;
+        let products = rows * g.group_out() * self.vectors() * LANES;
+        let wide = if self.is_exact() { 0 } else { g.sample_in() };
+        Work { products, moved: self.copy_len() + wide }
     }
 
     /// For every group and phase: rows are channels in, terms are channels out times taps.

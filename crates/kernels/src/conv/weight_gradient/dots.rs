@@ -37,6 +37,11 @@ impl Dots {
         if self.sweep.is_exact() { 0 } else { self.channels * self.sweep.plane }
     }
 
+    /// Multiply-adds of a group.
+    pub(super) fn products(&self) -> usize {
+        self.channels * self.taps.len() * self.sweep.from.len() * LANES
+    }
+
     /// Adds the products of a sample's group to `sums`, `[channels][taps]`.
     pub(super) fn accumulate(&self, dy: &[f32], x: &[f32], sums: &mut [f32], copy: &mut [f32]) {
         if self.sweep.is_exact() {

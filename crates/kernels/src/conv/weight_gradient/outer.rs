@@ -50,6 +50,11 @@ impl Outer {
         self.pixels() * self.columns
     }
 
+    /// Multiply-adds of a group.
+    pub(super) fn products(&self) -> usize {
+        self.pixels() * self.sums_len()
+    }
+
     /// Transposes sums, `[groups][taps][columns]`, into the weights' layout.
     pub(super) fn gather(&self, pool: &Pool, g: &Geometry, sums: &[f32], dw: &mut [f32]) {
         let (taps, outs) = (self.taps.len(), self.channels);

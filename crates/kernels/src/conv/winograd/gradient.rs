@@ -8,7 +8,7 @@
 
 use super::product::{Product, Strides};
 use super::{Block, Input, PLACES, QUAD, Tiles, pixels, weights};
-use crate::conv::Geometry;
+use crate::conv::{Geometry, Work};
 use crate::lanes::{self, LANES, Lanes, Loop};
 use crate::pool::{Chunks, Pool};
 use crate::transpose::transpose_padded;
@@ -39,6 +39,14 @@ impl Gradient {
             tiles,
             vectors,
         }
+    }
+
+    pub(in crate::conv) fn work(&self) -> Work {
+        let (tiles, columns) = (self.tiles.vectors() * LANES, self.columns());
+        let transposed = self.pixels * columns;
+        let moved =
+            self.input.copy_len() + transposed + PLACES * tiles * (self.channels[0] + columns);
+        Work { products: PLACES * tiles * self.channels[0] * columns, moved }
     }
 
     fn columns(&self) -> usize {
