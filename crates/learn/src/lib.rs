@@ -21,6 +21,7 @@ pub mod samples;
 pub mod schedule;
 mod snapshot;
 mod stage;
+pub mod step;
 pub mod threshold;
 mod trainer;
 pub mod units;

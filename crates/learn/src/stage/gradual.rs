@@ -31,8 +31,8 @@ impl Pruner {
         biases: Biases,
         (trainer, from): (&mut Trainer, Option<u64>),
     ) -> Self {
-        let places = prunable(&trainer.params, biases);
-        let living = || places.iter().map(|i| trainer.params[*i].nonzero() as u64).sum();
+        let places = prunable(trainer.params(), biases);
+        let living = || places.iter().map(|i| trainer.params()[*i].nonzero() as u64).sum();
         let from = from.unwrap_or_else(living);
         if gradual.score == Score::Fisher {
             trainer.watch(gradual.memory);
@@ -70,13 +70,13 @@ impl Pruner {
         let scores = self.scores(trainer);
         let layers: Vec<&[f32]> = scores.iter().map(Vec::as_slice).collect();
         let masks = Ranking::new(&layers, Scale::Magnitude)?.masks(kept(self.target(done)));
-        apply(&mut trainer.params, &self.places, &masks);
-        units.remove_dead(&mut trainer.params);
+        apply(trainer.params_mut(), &self.places, &masks);
+        units.remove_dead(trainer.params_mut());
         trainer.masks_changed()
     }
 
     fn scores(&self, trainer: &mut Trainer) -> Vec<Vec<f32>> {
-        let values = |trainer: &Trainer, i: usize| trainer.params[i].tensor.data().to_vec();
+        let values = |trainer: &Trainer, i: usize| trainer.params()[i].tensor.data().to_vec();
         let all = self.places.iter().map(|i| values(trainer, *i));
         let mut scores: Vec<Vec<f32>> = all.collect();
         if let Some(saliency) = trainer.saliency() {

@@ -170,7 +170,7 @@ impl Run<'_> {
             pruner.after(done + 1, &mut course.trainer, &self.units)?;
         }
         if let Some(average) = &mut course.average {
-            average.take_in(done, &course.trainer.params, self.setup.pool);
+            average.take_in(done, course.trainer.params(), self.setup.pool);
         }
         self.setup.observer.step(Progress {
             stage: self.state.stage,
@@ -186,7 +186,7 @@ impl Run<'_> {
     fn close(&mut self, course: &mut Course<'_>) -> Result<Score> {
         let state = &mut self.state;
         let trainer = &mut course.trainer;
-        state.params = Snapshot::of(&trainer.params, self.graph.params.len());
+        state.params = Snapshot::of(trainer.params(), self.graph.params.len());
         state.params.put(&mut self.graph.params);
         if let Some(average) = &course.average {
             state.average.clone_from(&average.means);

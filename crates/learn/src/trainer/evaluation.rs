@@ -6,10 +6,10 @@ use hoyer_graph::{Bindings, Graph, Param, ValueId, loss};
 use hoyer_kernels::pool::Pool;
 use hoyer_run::Program;
 
-use super::network::{classes, ends, labels};
 use super::{check_sample_len, fill, fill_labels};
 use crate::Result;
 use crate::samples::Samples;
+use crate::step::network::{classes, ends, labels};
 
 /// Most samples of an evaluation batch.
 const BATCH: usize = 500;

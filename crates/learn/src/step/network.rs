@@ -1,4 +1,4 @@
-//! The graph that a stage trains: the network's training form, a loss, gradients, and a teacher if there is one.
+//! The graph that is trained: the network's training form, a loss, gradients, and a teacher if there is one.
 
 use std::sync::Arc;
 
@@ -15,19 +15,31 @@ use crate::recipe::Distill;
 use crate::{Error, Result};
 
 /// A training graph and what to find in it.
-pub(super) struct Training {
-    pub(super) graph: Graph,
-    pub(super) input: ValueId,
-    pub(super) labels: ValueId,
-    pub(super) loss: ValueId,
-    pub(super) logits: ValueId,
-    pub(super) gradients: Vec<ValueId>,
-    pub(super) classes: usize,
+pub(crate) struct Training {
+    pub(crate) graph: Graph,
+    pub(crate) input: ValueId,
+    /// Labels or values.
+    pub(crate) wanted: ValueId,
+    pub(crate) loss: ValueId,
+    /// What the network answers; logits, for classes.
+    pub(crate) answer: ValueId,
+    pub(crate) gradients: Vec<ValueId>,
+    /// How many there are, if it learns classes.
+    pub(crate) classes: Option<usize>,
+}
+
+/// What a network learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The class of a sample: cross-entropy of logits, `[batch, classes]`.
+    Classes,
+    /// Numbers: mean squared error.
+    Values,
 }
 
 impl Training {
     /// A program that takes steps under the masks of the graph's parameters, and how its masked layers run.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         &self,
         batch: usize,
         pool: &Arc<Pool>,
@@ -35,7 +47,7 @@ impl Training {
     ) -> Result<(Program, Plan)> {
         let gradients = self.gradients.iter().copied();
         let outputs: Vec<ValueId> =
-            [self.loss, self.logits].into_iter().chain(gradients.clone()).collect();
+            [self.loss, self.answer].into_iter().chain(gradients.clone()).collect();
         let trained = super::trained_params(&self.graph.params);
         let gradients: Vec<_> = trained.into_iter().zip(gradients).collect();
         let wanted = Wanted { outputs: &outputs, gradients: &gradients };
@@ -52,13 +64,14 @@ pub(crate) struct Teacher<'a> {
 }
 
 /// Appends to the training form of `graph`; ids of `graph` keep their meaning.
-pub(super) fn training_graph(
+pub(crate) fn training_graph(
     graph: &Graph,
+    goal: Goal,
     teacher: Option<Teacher<'_>>,
     seed: u64,
 ) -> Result<Training> {
-    let (input, logits) = ends(graph)?;
-    let classes = classes(graph)?;
+    let (input, answer) = ends(graph)?;
+    let classes = if goal == Goal::Classes { Some(classes(graph)?) } else { None };
     let mut graph = training(graph)?;
     seed_dropout(&mut graph, seed);
     let teacher = match teacher {
@@ -68,26 +81,33 @@ pub(super) fn training_graph(
         }
         None => None,
     };
-    let labels = labels(&mut graph);
+    let wanted = match goal {
+        Goal::Classes => labels(&mut graph),
+        Goal::Values => {
+            let kind = graph.value(answer).kind.clone();
+            graph.input("wanted", kind)
+        }
+    };
     let loss = match teacher {
+        None if goal == Goal::Values => loss::mean_squared_error(&mut graph, answer, wanted)?,
+        None => loss::cross_entropy(&mut graph, answer, wanted)?,
         Some((answers, Distill { temperature, weight })) => {
             let settings = Distillation { temperature: temperature as f32, weight: weight as f32 };
-            loss::distillation(&mut graph, logits, answers, labels, settings)?
+            loss::distillation(&mut graph, answer, answers, wanted, settings)?
         }
-        None => loss::cross_entropy(&mut graph, logits, labels)?,
     };
     let wrt = trained(&graph);
     let gradients = gradient(&mut graph, loss, &wrt)?;
-    Ok(Training { graph, input, labels, loss, logits, gradients, classes })
+    Ok(Training { graph, input, wanted, loss, answer, gradients, classes })
 }
 
 /// Adds the input that takes the class of every sample.
-pub(super) fn labels(graph: &mut Graph) -> ValueId {
+pub(crate) fn labels(graph: &mut Graph) -> ValueId {
     graph.input("labels", Type::i64(Shape(vec![Dim::symbol("batch")])))
 }
 
 /// The network's input and its logits.
-pub(super) fn ends(graph: &Graph) -> Result<(ValueId, ValueId)> {
+pub(crate) fn ends(graph: &Graph) -> Result<(ValueId, ValueId)> {
     let is_f32 = |id: ValueId| graph.value(id).kind.dtype == DType::F32;
     match (graph.inputs.as_slice(), graph.outputs.as_slice()) {
         (&[input], &[output]) if is_f32(input) && is_f32(output) => Ok((input, output)),
@@ -105,7 +125,7 @@ pub(super) fn ends(graph: &Graph) -> Result<(ValueId, ValueId)> {
 }
 
 /// How many classes the logits are for.
-pub(super) fn classes(graph: &Graph) -> Result<usize> {
+pub(crate) fn classes(graph: &Graph) -> Result<usize> {
     let (_, logits) = ends(graph)?;
     let shape = &graph.value(logits).kind.shape;
     let classes = shape.0.get(1).and_then(Dim::fixed).filter(|_| shape.rank() == 2);
