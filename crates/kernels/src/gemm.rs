@@ -267,8 +267,9 @@ fn copy_strip(matrix: Matrix<'_>, first: usize, copy: &mut [f32]) {
     }
     let data = &data[first * cs..];
     if cs == 1 {
-        let rows = copy.chunks_exact_mut(STRIP).zip(data.chunks(rs));
-        rows.for_each(|(to, from)| to[..columns].copy_from_slice(&from[..columns]));
+        // A single row may say that the next is nearer than its own end.
+        let rows = copy.chunks_exact_mut(STRIP).enumerate();
+        rows.for_each(|(r, to)| to[..columns].copy_from_slice(&data[r * rs..][..columns]));
     } else {
         transpose((data, cs), [columns, matrix.rows()], (copy, STRIP));
     }
@@ -323,6 +324,8 @@ mod tests {
             (300, 784, 63),
             (9, 512, 40),
             (6, 8, 0),
+            (20, 33, 1),
+            (33, 20, 1),
         ];
         for (m, n, k) in shapes {
             for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
