@@ -65,6 +65,11 @@ impl Samples for LoaderSamples<'_> {
         self.0.batch(at).fill_sample(0, input);
     }
 
+    fn fill_all(&self, first: usize, input: &mut [f32]) {
+        let count = input.len() / self.sample_len();
+        self.0.samples(first, count).fill_part(0, input);
+    }
+
     fn label(&self, at: usize) -> i64 {
         self.0.batch(at).label(0)
     }

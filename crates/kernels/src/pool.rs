@@ -14,13 +14,16 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, RwLock};
 use std::thread::{JoinHandle, Thread};
 
 /// How often an idle worker looks for work before it sleeps: about a quarter of a millisecond.
 const SPINS_BEFORE_SLEEP: u32 = 20_000;
 /// After this many looks a waiting thread lets others have the core in between.
 const SPINS_BEFORE_YIELD: u32 = 4_000;
+
+/// After this many looks, about a microsecond, a waiting worker looks for spare work: no kernel is coming at once.
+const SPINS_BEFORE_SPARE: u32 = 64;
 
 /// A fixed set of threads that work together on one call at a time.
 ///
@@ -45,6 +48,8 @@ pub struct Pool {
 
 /// A call's body: `body(worker)` takes tasks until none is left.
 type Body<'a> = dyn Fn(usize) + Sync + 'a;
+/// Does a piece of work that can wait, and says whether there was one.
+type Spare<'a> = dyn Fn() -> bool + Sync + 'a;
 
 #[derive(Debug)]
 struct Shared {
@@ -57,6 +62,17 @@ struct Shared {
     body: BodyCell,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     sleepers: Vec<Sleeper>,
+    spare: SpareCell,
+}
+
+/// What workers do while they wait. Held for reading by whoever is at it.
+#[derive(Default)]
+struct SpareCell(RwLock<Option<&'static Spare<'static>>>);
+
+impl std::fmt::Debug for SpareCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SpareCell")
+    }
 }
 
 /// The mark of a door that lets nobody in.
@@ -97,6 +113,7 @@ impl Pool {
             body: BodyCell(UnsafeCell::new(None)),
             panic: Mutex::new(None),
             sleepers: (0..others).map(|_| Sleeper::default()).collect(),
+            spare: SpareCell::default(),
         });
         let started = Arc::new(Barrier::new(others + 1));
         let start = |i: usize| {
@@ -117,6 +134,37 @@ impl Pool {
     /// How many threads work on a call.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
+    }
+
+    /// Runs `body`; meanwhile threads of the pool that wait for a call do pieces of `spare`, which says whether there was one to do.
+    /// Nobody waits for a piece: a call goes on without the thread that is at it. With one thread there is nobody to do any.
+    ///
+    /// # Panics
+    /// If `body` panics; if a piece panics, the next call that is shared does.
+    ///
+    /// # Example
+    /// ```
+    /// use hoyer_kernels::pool::Pool;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// let (pool, left) = (Pool::new(2), AtomicUsize::new(3));
+    /// let take = |n: usize| n.checked_sub(1);
+    /// let piece = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+    /// pool.with_spare(&piece, || while left.load(Ordering::Relaxed) > 0 { pool.for_each(2, (), |_, ()| ()) });
+    /// ```
+    pub fn with_spare<R>(&self, spare: &Spare<'_>, body: impl FnOnce() -> R) -> R {
+        /// Puts back what was there, also when the body panics.
+        struct Guard<'a>(&'a SpareCell, Option<&'static Spare<'static>>);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                self.0.replace(self.1);
+            }
+        }
+        // SAFETY: only the lifetime is erased. The guard takes the reference out before this function is left either way, and
+        // workers use it only while they hold the lock, so taking it out waits for them.
+        let spare = unsafe { std::mem::transmute::<&Spare<'_>, &'static Spare<'static>>(spare) };
+        let _guard = Guard(&self.shared.spare, self.shared.spare.replace(Some(spare)));
+        body()
     }
 
     /// Runs `f(task, part)` once for every task in `0..tasks`, each with its own part.
@@ -183,6 +231,21 @@ impl Pool {
     }
 }
 
+impl SpareCell {
+    fn replace(&self, spare: Option<&'static Spare<'static>>) -> Option<&'static Spare<'static>> {
+        // No holder panics, so a lock that says so still guards what it should.
+        let mut cell = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        std::mem::replace(&mut *cell, spare)
+    }
+
+    /// A piece, if there is one; what it panicked with otherwise.
+    fn piece(&self) -> std::thread::Result<bool> {
+        let Ok(cell) = self.0.try_read() else { return Ok(false) };
+        let Some(spare) = *cell else { return Ok(false) };
+        catch_unwind(AssertUnwindSafe(spare))
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
@@ -240,6 +303,19 @@ impl Shared {
         }
     }
 
+    /// Does a piece of spare work, if there is one; a panic is kept for the next call.
+    fn did_spare(&self) -> bool {
+        match self.spare.piece() {
+            Ok(did) => did,
+            Err(panic) => {
+                if let Ok(mut slot) = self.panic.lock() {
+                    *slot = Some(panic);
+                }
+                false
+            }
+        }
+    }
+
     /// Waits until the call number differs from `seen`, and gives it.
     fn next_call(&self, index: usize, seen: usize) -> usize {
         let mut spins = 0;
@@ -247,6 +323,9 @@ impl Shared {
             let call = self.call.load(Ordering::SeqCst);
             if call != seen {
                 return call;
+            }
+            if spins >= SPINS_BEFORE_SPARE && self.did_spare() {
+                continue;
             }
             if spins < SPINS_BEFORE_SLEEP {
                 relax(&mut spins);
@@ -359,6 +438,50 @@ mod tests {
             });
         });
         assert_eq!(sum.into_inner(), 16);
+    }
+
+    #[test]
+    fn waiting_threads_do_spare_work_until_there_is_none_and_none_afterwards() {
+        let pool = Pool::new(3);
+        let (left, done) = (AtomicUsize::new(500), AtomicUsize::new(0));
+        let piece = || {
+            let take = |n: usize| n.checked_sub(1);
+            let took = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+            done.fetch_add(usize::from(took), Ordering::SeqCst);
+            took
+        };
+        pool.with_spare(&piece, || {
+            while done.load(Ordering::SeqCst) < 500 {
+                let mut ones = vec![0; 100];
+                pool.for_each(100, Chunks::new(&mut ones, 1), |_, part| part[0] = 1);
+                assert_eq!(ones.iter().sum::<i32>(), 100);
+            }
+        });
+        left.store(5, Ordering::SeqCst);
+        pool.for_each(100, (), |_, ()| ());
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert_eq!((left.into_inner(), done.into_inner()), (5, 500));
+    }
+
+    #[test]
+    fn a_panic_of_a_piece_reaches_the_caller_and_the_pool_lives_on() {
+        let pool = Pool::new(2);
+        let panics = || -> bool { panic!("a piece fails") };
+        let run = || {
+            pool.with_spare(&panics, || {
+                // The worker needs its time to come by.
+                for _ in 0..10_000 {
+                    pool.for_each(2, (), |_, ()| ());
+                    std::thread::yield_now();
+                }
+            });
+        };
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        // Another piece may have panicked before the guard took it away.
+        let _ = catch_unwind(AssertUnwindSafe(|| pool.for_each(2, (), |_, ()| ())));
+        let mut ones = vec![0; 8];
+        pool.for_each(8, Chunks::new(&mut ones, 1), |_, part| part[0] = 1);
+        assert_eq!(ones, [1; 8]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! Not here: graphs and gradients (`hoyer-graph`), running them (`hoyer-run`), models and data (`hoyer-zoo`).
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod average;
 pub mod check;
 mod checkpoint;

@@ -144,6 +144,9 @@ pub struct EpochRecord {
     pub weights_small_share: Option<f64>,
     /// Training samples a second, evaluation not included.
     pub samples_per_second: Option<f64>,
+    /// Share of the time of training in which no step was taken because samples were shuffled, varied and converted.
+    #[serde(default)]
+    pub data_share: Option<f64>,
 }
 
 #[cfg(test)]

@@ -27,6 +27,15 @@ pub trait Samples: Sync {
     /// - `input`: `[sample_len]`
     fn fill(&self, at: usize, input: &mut [f32]);
 
+    /// Writes sample `first` of the epoch and those after it, as many as there is room for.
+    ///
+    /// # Shapes
+    /// - `input`: `[samples, sample_len]`
+    fn fill_all(&self, first: usize, input: &mut [f32]) {
+        let parts = input.chunks_exact_mut(self.sample_len().max(1));
+        parts.enumerate().for_each(|(i, part)| self.fill(first + i, part));
+    }
+
     /// The class of sample `at` of the epoch.
     fn label(&self, at: usize) -> i64;
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use hoyer_graph::{Bindings, Graph, Param, ParamId};
+use hoyer_kernels::aligned::Aligned;
 use hoyer_kernels::pool::Pool;
 use hoyer_run::{Choice, Plan, Profile, Program};
 
@@ -160,6 +161,11 @@ impl Step {
         Ok(self.loss())
     }
 
+    /// How many classes there are, if the network learns classes.
+    pub fn classes(&self) -> Option<usize> {
+        self.training.classes
+    }
+
     /// How the layers with masks run.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -179,7 +185,13 @@ impl Step {
         Ok(self.program.profile(&self.training.graph, &self.params, runs, clock))
     }
 
-    fn check_labels(&mut self) -> Result<()> {
+    /// Takes the samples of a batch as [`Program::swap_input`] does.
+    pub(crate) fn swap_input(&mut self, memory: &mut Aligned) {
+        self.program.swap_input(self.training.input, memory);
+    }
+
+    /// Refuses labels that are no classes.
+    pub(crate) fn check_labels(&mut self) -> Result<()> {
         let Some(classes) = self.training.classes else { return Ok(()) };
         let labels = self.program.labels_mut(self.training.wanted);
         labels.iter().try_for_each(|label| check_label(*label, classes))

@@ -10,6 +10,7 @@ use hoyer_graph::{Graph, Param};
 use hoyer_kernels::pool::{Chunks, Pool};
 use hoyer_run::Choice;
 
+use crate::ahead::{self, Batch};
 use crate::optimizer::{Optimizer, Pace, Parameter};
 use crate::penalty::{Penalty, View};
 use crate::recipe::Learn;
@@ -120,6 +121,12 @@ impl Trainer {
         self.step.masks_changed()
     }
 
+    /// How large batches are that are made ahead.
+    pub(crate) fn size(&self) -> ahead::Size {
+        let Step { training, program, .. } = &self.step;
+        ahead::Size { batch: self.batch, buffer: program.input_buffer_len(training.input) }
+    }
+
     /// Checks that these samples can be learned by this network.
     pub(crate) fn check(&mut self, samples: &dyn Samples) -> Result<()> {
         let need = self.step.input_mut().len() / self.batch;
@@ -131,21 +138,24 @@ impl Trainer {
         Ok(())
     }
 
-    /// Computes loss and gradients of a batch that begins with sample `first`, and takes a step.
+    /// Computes loss and gradients of a batch, and takes a step; the batch's memory may be another afterwards.
     pub(crate) fn step(
         &mut self,
         samples: &dyn Samples,
-        first: usize,
+        batch: &mut Batch,
         step: u64,
         mut pace: Pace,
     ) -> Result<Found> {
-        self.fill(samples, first)?;
+        let first = batch.first;
+        self.step.swap_input(&mut batch.input);
+        self.step.labels_mut().copy_from_slice(&batch.labels);
+        self.step.check_labels()?;
         self.step.compute(step);
         let loss = f64::from(self.step.loss());
         if !loss.is_finite() {
             return Err(Error::Diverged { step, at: self.culprit(samples, first, step)? });
         }
-        let correct = self.correct(samples, first);
+        let correct = self.correct(&batch.labels);
         let gradients = &self.step.training.gradients;
         if let (Some(saliency), program) = (&mut self.saliency, &self.step.program) {
             let watched = self.watched.iter().map(|at| program.value(gradients[*at]));
@@ -168,7 +178,9 @@ impl Trainer {
 
     /// Computes the gradients of a batch for scores, and changes no weight.
     pub(crate) fn look(&mut self, samples: &dyn Samples, first: usize, step: u64) -> Result<()> {
-        self.fill(samples, first)?;
+        let pool = Arc::clone(&self.step.pool);
+        fill(samples, first, self.step.input_mut(), &pool);
+        fill_labels(samples, first, self.step.labels_mut(), self.classes)?;
         self.step.compute(step);
         let net = &self.step;
         if let Some(saliency) = &mut self.saliency {
@@ -178,16 +190,10 @@ impl Trainer {
         Ok(())
     }
 
-    fn fill(&mut self, samples: &dyn Samples, first: usize) -> Result<()> {
-        let pool = Arc::clone(&self.step.pool);
-        fill(samples, first, self.step.input_mut(), &pool);
-        fill_labels(samples, first, self.step.labels_mut(), self.classes)
-    }
-
     /// How many answers of the last run are right.
-    fn correct(&self, samples: &dyn Samples, first: usize) -> usize {
-        let rows = self.step.program.value(self.step.training.answer).chunks_exact(self.classes);
-        evaluation::count_correct(rows, |i| samples.label(first + i))
+    fn correct(&self, labels: &[i64]) -> usize {
+        let answers = self.step.program.value(self.step.training.answer);
+        evaluation::count_correct(answers.chunks_exact(self.classes), |i| labels[i])
     }
 
     /// The first number of the batch that is not finite.

@@ -96,6 +96,35 @@ impl Program {
         }
     }
 
+    /// Elements of the memory of an f32 input, at least as many as it has.
+    ///
+    /// # Panics
+    /// As [`Self::input_mut`].
+    pub fn input_buffer_len(&self, id: ValueId) -> usize {
+        match self.places[id.0] {
+            Some(Place::Buffer { index, .. }) => self.buffers[index].len(),
+            _ => panic!("value {} is no f32 input of this program", id.0),
+        }
+    }
+
+    /// Fills an f32 input with the first numbers of `memory`: takes it and leaves memory of as many elements, of no meaning, or copies
+    /// where it has another length than [`Self::input_buffer_len`].
+    ///
+    /// # Panics
+    /// As [`Self::input_mut`], or if `memory` is shorter than the input.
+    pub fn swap_input(&mut self, id: ValueId, memory: &mut Aligned) {
+        match self.places[id.0] {
+            Some(Place::Buffer { index, .. }) if self.buffers[index].len() == memory.len() => {
+                std::mem::swap(&mut self.buffers[index], memory);
+            }
+            _ => {
+                let input = self.input_mut(id);
+                let len = input.len();
+                input.copy_from_slice(&memory[..len]);
+            }
+        }
+    }
+
     /// The numbers of an input of integers or truth values (0 and 1), to be filled before a run.
     ///
     /// # Panics

@@ -19,10 +19,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dataset = load(&name, &roots)?;
     println!("{name}: loaded {} samples in {:.3} s", dataset.len(), start.elapsed().as_secs_f64());
     let normalization = Normalization::measure(&dataset, &dataset.train)?;
-    let augmentations = [(0, false), (1, false), (1, true)];
-    for augmentation in
-        augmentations.map(|(crop, flip)| Augmentation { crop, flip, ..Augmentation::default() })
-    {
+    let shifts = [(0, false), (1, false), (1, true)];
+    let shifts = shifts.map(|(crop, flip)| Augmentation { crop, flip, ..Augmentation::default() });
+    let warp = Augmentation { rotate: 8.0, scale: 0.08, shift: 0.5, ..Augmentation::default() };
+    for augmentation in shifts.into_iter().chain([warp]) {
         let how =
             Training { batch: BATCH, seed: 1, augmentation, normalization: normalization.clone() };
         let mut loader = Loader::training(&dataset, &dataset.train, &how)?;

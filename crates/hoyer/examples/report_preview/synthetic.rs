@@ -225,5 +225,6 @@ fn epoch(stage: &StageRecord, epoch: u32, epochs: u32) -> EpochRecord {
         weights_nonzero: stage.weights_nonzero,
         weights_small_share: sparsify.then_some(1.0 - 0.35 * (-3.4 * done).exp() - 0.008),
         samples_per_second: Some(54_000.0 + 900.0 * wobble),
+        data_share: Some(0.015),
     }
 }

@@ -3,12 +3,13 @@
 //! The best epoch by validation accuracy (then loss, then the earlier) is kept; while pruning goes on, only
 //! epochs after the last cut count. Sparsifying with a penalty alone keeps its last epoch: the sparsest.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hoyer_run::Choice;
 
 use super::Run;
 use super::gradual::Pruner;
+use crate::ahead::{Batch, ahead};
 use crate::average::Average;
 use crate::checkpoint::Best;
 use crate::observer::Progress;
@@ -34,6 +35,18 @@ struct Course<'l> {
     total: u64,
     /// Whether the best epoch counts rather than the last.
     chooses: Chooses,
+}
+
+/// What the steps of an epoch found.
+#[derive(Default)]
+struct Taken {
+    /// The sum over the steps.
+    loss: f64,
+    correct: usize,
+    /// After the last step, without lambda.
+    penalty: f64,
+    /// Time in which a step waited for its samples.
+    waited: Duration,
 }
 
 /// Which epoch a stage keeps.
@@ -129,17 +142,15 @@ impl Run<'_> {
     fn epoch(&mut self, course: &mut Course<'_>) -> Result<EpochRecord> {
         let clock = Instant::now();
         self.setup.data.training.start_epoch(self.state.epochs);
-        let (mut loss, mut correct, mut penalty) = (0.0, 0, 0.0);
-        for step in 0..course.steps {
-            if self.is_stopped() {
+        let shuffled = clock.elapsed();
+        let taken = match self.steps(course) {
+            Err(Error::Interrupted { step }) => {
                 self.write()?;
-                return Err(Error::Interrupted { step: self.state.step + step as u64 });
+                return Err(Error::Interrupted { step });
             }
-            let found = self.step(course, step)?;
-            loss += found.loss;
-            correct += found.correct;
-            penalty = found.penalty;
-        }
+            taken => taken?,
+        };
+        let Taken { loss, correct, penalty, waited } = taken;
         let seconds = clock.elapsed().as_secs_f64();
         let samples = (course.steps * self.setup.recipe.batch) as f64;
         let score = self.close(course)?;
@@ -158,14 +169,34 @@ impl Run<'_> {
             weights_nonzero: Some(weights_left(&self.graph.params)),
             weights_small_share: self.small_share()?,
             samples_per_second: Some(samples / seconds),
+            data_share: Some((shuffled + waited).as_secs_f64() / seconds),
         })
     }
 
-    fn step(&mut self, course: &mut Course<'_>, step: usize) -> Result<Found> {
+    /// The steps of an epoch, whose order is drawn.
+    fn steps(&self, course: &mut Course<'_>) -> Result<Taken> {
+        let (samples, size) = (&*self.setup.data.training, course.trainer.size());
+        ahead(samples, size, self.setup.pool, |ahead| {
+            let mut taken = Taken::default();
+            for step in 0..course.steps {
+                if self.is_stopped() {
+                    return Err(Error::Interrupted { step: self.state.step + step as u64 });
+                }
+                let mut batch = ahead.next();
+                let found = self.step(course, step, &mut batch)?;
+                ahead.give_back(batch);
+                taken.loss += found.loss;
+                taken.correct += found.correct;
+                taken.penalty = found.penalty;
+            }
+            Ok(Taken { waited: ahead.waited(), ..taken })
+        })
+    }
+
+    fn step(&self, course: &mut Course<'_>, step: usize, batch: &mut Batch) -> Result<Found> {
         let done = u64::from(self.state.epoch) * course.steps as u64 + step as u64;
         let (samples, pace) = (&*self.setup.data.training, course.pace(done));
-        let first = step * self.setup.recipe.batch;
-        let found = course.trainer.step(samples, first, self.state.step + step as u64, pace)?;
+        let found = course.trainer.step(samples, batch, self.state.step + step as u64, pace)?;
         if let Some(pruner) = &mut course.pruner {
             pruner.after(done + 1, &mut course.trainer, &self.units)?;
         }

@@ -176,7 +176,15 @@ impl<'a> Loader<'a> {
     pub fn batch(&self, index: usize) -> Batch<'_> {
         assert!(index < self.batches, "batch {index}, need below {}", self.batches);
         let start = index * self.batch;
-        let samples = &self.order[start..self.order.len().min(start + self.batch)];
+        self.samples(start, self.batch.min(self.order.len() - start))
+    }
+
+    /// So many samples from number `first` of this epoch on, wherever batches begin.
+    ///
+    /// # Panics
+    /// If the epoch has fewer.
+    pub fn samples(&self, first: usize, count: usize) -> Batch<'_> {
+        let samples = &self.order[first..first + count];
         let variation = match &self.variation {
             Some(random) if !random.augmentation.is_none() => {
                 Some((random.augmentation, draw::key(random.seed, self.epoch)))
