@@ -68,6 +68,29 @@ fn a_bench_names_its_contenders_and_explains_within_80_columns() {
 }
 
 #[test]
+fn steps_of_training_are_measured_and_every_pass_explained() {
+    let folder = folder_with_model();
+    let text = done(folder.path(), "bench m.hoyer --train --batch 8 --seconds 0.05 --explain");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for needed in ["conv ", "direct", "outer", "dx", "training, batch 8, 1 thread", "samples/s"] {
+        assert!(text.contains(needed), "{needed}: {text}");
+    }
+    let json = done(folder.path(), "bench m.hoyer --train --seconds 0.05 --json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let batch = &json["training"][0];
+    assert_eq!(batch["batch"], 64);
+    let steps = batch["steps"].as_array().unwrap();
+    let conv: Vec<&serde_json::Value> =
+        steps.iter().filter(|step| step["layer"] == "conv" && !step["way"].is_null()).collect();
+    let passes: Vec<&str> = conv.iter().map(|step| step["pass"].as_str().unwrap()).collect();
+    assert_eq!(passes, ["forward", "dw"], "the first layer needs no gradient by its input");
+    for step in conv {
+        assert_eq!(step["macs"], 64 * 32 * 9 * 64);
+        assert!(step["peak_share"].as_f64().unwrap() > 0.0, "{step}");
+    }
+}
+
+#[test]
 fn what_cannot_be_benched_is_one_line() {
     let folder = folder_with_model();
     let line = refused(folder.path(), "bench m.hoyer --against onnxruntime --python ./none");

@@ -1,10 +1,11 @@
-//! `hoyer bench`: how fast a model answers, and why; beside itself with all weights multiplied, and beside other runtimes.
+//! `hoyer bench`: how fast a model answers or learns, and why; beside itself with all weights multiplied, and beside other runtimes.
 //!
 //! All contenders take turns in blocks of a few hundredths of a second, so that whatever else the machine does meets all
-//! of them. Not here: the plan (`hoyer_run`), other runtimes (`rival`), medians (`timing`).
+//! of them. Not here: the plan (`hoyer_run`), steps of training (`train`), other runtimes (`rival`), medians (`timing`).
 
 mod rival;
 mod timing;
+mod train;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -23,14 +24,14 @@ use super::table::{row, table, thousands};
 use rival::{Question, Rival, Runtime};
 use timing::{Contender, Times, take_turns};
 
-/// Measure how fast a model answers, against its dense self and other runtimes
+/// Measure how fast a model answers or learns, against its dense self and other runtimes
 #[derive(clap::Args)]
 pub(crate) struct Bench {
     /// Model file, .hoyer or .onnx
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Samples that are answered at once; several numbers are measured one after the other
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1",
+    /// Samples that are answered at once, 1 by default, or learned from, 64; several numbers are measured one after the other
+    #[arg(long, value_name = "N,…", value_delimiter = ',',
           value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch: Vec<u32>,
     /// Threads to compute on
@@ -40,6 +41,9 @@ pub(crate) struct Bench {
     /// Time for each contender and batch, in seconds
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
+    /// Measure steps of training: forward, backward and Adam's pass, over made-up samples and classes
+    #[arg(long, conflicts_with_all = ["against", "dense"])]
+    train: bool,
     /// Print the plan: what each layer runs as, what was predicted, what was measured, and why
     #[arg(long)]
     explain: bool,
@@ -123,9 +127,12 @@ impl Bench {
             networks.push(Network::load(dense, "dense original")?);
         }
         let pool = Arc::new(Pool::new(self.threads as usize));
+        if self.train {
+            return self.training(&networks[0].graph, &pool, out);
+        }
         let mut all = Vec::new();
-        for &batch in &self.batch {
-            all.push(self.measure(&networks, batch as usize, &pool)?);
+        for batch in self.batches(1) {
+            all.push(self.measure(&networks, batch, &pool)?);
         }
         if self.json {
             writeln!(out, "{:#}", self.as_json(&all))?;
@@ -135,6 +142,13 @@ impl Bench {
             self.print(measured, out)?;
         }
         Ok(())
+    }
+
+    fn batches(&self, default: usize) -> Vec<usize> {
+        match self.batch.as_slice() {
+            [] => vec![default],
+            given => given.iter().map(|batch| *batch as usize).collect(),
+        }
     }
 
     fn measure(
@@ -193,21 +207,7 @@ impl Bench {
             write!(out, "{}", net.plan())?;
             writeln!(out)?;
         }
-        let threads = self.threads;
-        let title =
-            format!("batch {batch}, {threads} thread{}", if threads == 1 { "" } else { "s" });
-        let mut rows = vec![row([&title, "median µs", "p99 µs", "samples/s", "takes"])];
-        let ours = times[0].1.median();
-        for (name, times) in times {
-            rows.push(vec![
-                name.clone(),
-                format!("{:.1}", times.median()),
-                format!("{:.1}", times.p99()),
-                thousands((*batch as f64 / times.median() * 1e6) as u64),
-                format!("{:.2}x", times.median() / ours),
-            ]);
-        }
-        write!(out, "{}", table(&rows))?;
+        self.print_times("batch", *batch, times, out)?;
         if *gap == 0.0 {
             writeln!(out, "outputs are equal")?;
         } else {
@@ -219,15 +219,34 @@ impl Bench {
         Ok(())
     }
 
+    /// Everyone's times, and how they compare with those of the first.
+    fn print_times(
+        &self,
+        what: &str,
+        batch: usize,
+        times: &[(String, Times)],
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let threads = self.threads;
+        let title =
+            format!("{what} {batch}, {threads} thread{}", if threads == 1 { "" } else { "s" });
+        let mut rows = vec![row([&title, "median µs", "p99 µs", "samples/s", "takes"])];
+        let ours = times[0].1.median();
+        for (name, times) in times {
+            rows.push(vec![
+                name.clone(),
+                format!("{:.1}", times.median()),
+                format!("{:.1}", times.p99()),
+                thousands((batch as f64 / times.median() * 1e6) as u64),
+                format!("{:.2}x", times.median() / ours),
+            ]);
+        }
+        write!(out, "{}", table(&rows))?;
+        Ok(())
+    }
+
     fn as_json(&self, all: &[Measured]) -> Value {
         let one = |measured: &Measured| {
-            let contender = |(name, times): &(String, Times)| {
-                json!({
-                    "name": name, "median_us": times.median(), "quartiles_us": times.quartiles(),
-                    "p99_us": times.p99(), "runs": times.len(),
-                    "samples_per_second": measured.batch as f64 / times.median() * 1e6,
-                })
-            };
             let step = |step: &hoyer_run::PlanStep| {
                 json!({
                     "name": step.name, "ops": step.ops, "format": step.format.to_string(),
@@ -237,7 +256,7 @@ impl Bench {
             };
             json!({
                 "batch": measured.batch,
-                "contenders": measured.times.iter().map(contender).collect::<Vec<_>>(),
+                "contenders": contenders(measured.batch, &measured.times),
                 "largest_gap": measured.gap,
                 "call_overhead_us": measured.overhead_us.iter().cloned().collect::<BTreeMap<_, _>>(),
                 "plan": measured.net.plan().steps.iter().map(step).collect::<Vec<_>>(),
@@ -248,6 +267,17 @@ impl Bench {
             "batches": all.iter().map(one).collect::<Vec<_>>(),
         })
     }
+}
+
+fn contenders(batch: usize, times: &[(String, Times)]) -> Vec<Value> {
+    let one = |(name, times): &(String, Times)| {
+        json!({
+            "name": name, "median_us": times.median(), "quartiles_us": times.quartiles(),
+            "p99_us": times.p99(), "runs": times.len(),
+            "samples_per_second": batch as f64 / times.median() * 1e6,
+        })
+    };
+    times.iter().map(one).collect()
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -20,14 +20,28 @@ pub(super) trait Contender {
 
 impl Contender for Inference {
     fn turn(&mut self, seconds: f64) -> anyhow::Result<Vec<f64>> {
-        let (start, mut times) = (Instant::now(), Vec::new());
-        while times.is_empty() || start.elapsed().as_secs_f64() < seconds {
-            let before = Instant::now();
+        again(seconds, || {
             self.run();
-            times.push(before.elapsed().as_secs_f64() * 1e6);
-        }
-        Ok(times)
+            Ok(())
+        })
     }
+}
+
+/// Does something for so many seconds, at least once, and gives the time of each in microseconds.
+///
+/// # Errors
+/// What it refuses.
+pub(super) fn again(
+    seconds: f64,
+    mut what: impl FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<f64>> {
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while times.is_empty() || start.elapsed().as_secs_f64() < seconds {
+        let before = Instant::now();
+        what()?;
+        times.push(before.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(times)
 }
 
 /// Times of answers, in microseconds, ascending.
