@@ -7,7 +7,7 @@ use crate::error::within;
 use crate::quantize::Levels;
 use crate::{Error, Result};
 
-/// Few levels for the weights and biases of every layer.
+/// Few levels for the weights and biases of every layer, into which batch normalizations go before.
 ///
 /// | field | default | range | unit | meaning |
 /// | --- | --- | --- | --- | --- |

@@ -1,11 +1,12 @@
 //! The stage that quantizes: squared gradients are gathered, and one λ is looked for that gives the smallest network whose
 //! accuracy is enough.
 //!
-//! Dead channels are taken out first, since what they say goes into biases, and again if weights vanished: then biases get
+//! Batch normalizations go into the layers before them first, since weights and biases have levels and what norms are made of has
+//! not. Dead channels are taken out next, since what they say goes into biases, and again if weights vanished: then biases get
 //! their levels anew.
 
 use hoyer_graph::groups::{dead, groups, remove};
-use hoyer_graph::{Param, Role};
+use hoyer_graph::{Param, Role, fold_batch_normalization};
 use hoyer_run::Choice;
 
 use super::Run;
@@ -29,6 +30,7 @@ type Importance = Vec<Option<Vec<f32>>>;
 
 impl Run<'_> {
     pub(super) fn quantize(&mut self, quantize: &Quantize) -> Result<Score> {
+        self.fold()?;
         self.take_out_dead()?;
         let importance = self.importance(quantize.batches)?;
         self.graph.params = self.chosen(quantize, &importance)?;
@@ -49,6 +51,14 @@ impl Run<'_> {
             }
             Precision::Accuracy(least) => self.smallest(importance, quantize.levels, least),
         }
+    }
+
+    fn fold(&mut self) -> Result<()> {
+        let folded = fold_batch_normalization(&self.graph)?;
+        if folded.nodes.len() < self.graph.nodes.len() {
+            self.rebuild(folded)?;
+        }
+        Ok(())
     }
 
     fn take_out_dead(&mut self) -> Result<bool> {
