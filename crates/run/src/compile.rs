@@ -3,7 +3,7 @@
 //! Steps may come ready made, with values that lie in layouts of their own ([`Prepared`], [`Compiler::with`]).
 //! Not here: running the steps (`program`), the sharing of buffers (`memory`), kernels (`op`).
 
-use crate::fuse::{Gated, absorbed, gates, is_view, shown};
+use crate::fuse::{Gated, absorbed, gates, is_view, losses, shown};
 use crate::kernel::{Kernel, Site};
 use crate::memory::{Life, lay_out};
 use crate::program::{Place, Program, Step};
@@ -21,6 +21,8 @@ pub(crate) struct Compiler<'a> {
     needed: Vec<bool>,
     absorbed: Vec<Option<(NodeId, Activation)>>,
     gates: Vec<Option<Gated>>,
+    /// For every node: the loss that it computes, too.
+    losses: Vec<Option<NodeId>>,
     kept: Vec<ValueId>,
     prepared: Vec<Option<Prepared>>,
     /// Elements of values that do not lie row-major.
@@ -69,9 +71,21 @@ impl<'a> Compiler<'a> {
         let kept: Vec<ValueId> = outputs.iter().copied().chain(updated).collect();
         let needed = needed(graph, &kept);
         let (absorbed, gates) = (absorbed(graph, &kept), gates(graph, &kept));
+        let losses = losses(graph, &needed);
         let (prepared, lens) = (Vec::new(), vec![None; graph.values.len()]);
         let is_trained = false;
-        Ok(Self { graph, shapes, needed, absorbed, gates, kept, prepared, lens, is_trained })
+        Ok(Self {
+            graph,
+            shapes,
+            needed,
+            absorbed,
+            gates,
+            losses,
+            kept,
+            prepared,
+            lens,
+            is_trained,
+        })
     }
 
     /// Takes ready-made steps, one place per node, and the elements of values that do not lie row-major.
@@ -156,6 +170,7 @@ impl<'a> Compiler<'a> {
     fn schedule(&mut self) -> Vec<Scheduled> {
         let mut melted = vec![false; self.graph.nodes.len()];
         self.gates.iter().flatten().for_each(|gated| melted[gated.node.0] = true);
+        self.losses.iter().flatten().for_each(|loss| melted[loss.0] = true);
         for (i, ready) in self.prepared.iter().enumerate() {
             let computed = ready.iter().flat_map(|ready| &ready.computes);
             computed.filter(|node| node.0 != i).for_each(|node| melted[node.0] = true);
@@ -184,6 +199,9 @@ impl<'a> Compiler<'a> {
                 melted[after.0] = true;
                 writes[0] = self.graph.node(after).outputs[0];
                 activation = absorbed;
+            }
+            if let Some(loss) = self.losses[i] {
+                writes.push(self.graph.node(loss).outputs[0]);
             }
             if let Some(gated) = self.gates[i] {
                 // The gradient by what the limits gave, and what shows that.

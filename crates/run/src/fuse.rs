@@ -6,6 +6,7 @@
 //! MaxPoolGradient → ReluGradient                               likewise, for windows of 2 x 2 over what the ReLU gave
 //! ReluGradient, ClipGradient → BatchNormalizationGradient      likewise: what the limits gave is the gradient's gate,
 //!                                                              computed again where it came from the same normalization
+//! SoftmaxCrossEntropyLoss → its gradient                       likewise, if nobody reads the loss before
 //! ```
 
 use crate::kernel::Gate;
@@ -80,6 +81,26 @@ fn shift_behind(graph: &Graph, gradient: &Node, y: ValueId) -> Option<ValueId> {
         && norm.inputs[..2] == gradient.inputs[1..3]
         && norm.outputs[3..] == gradient.inputs[3..];
     (is_limited && is_its_own).then(|| norm.inputs[2])
+}
+
+/// For every node: the loss that it computes along with its gradient, if any; `needed` tells which values are computed at all.
+pub(crate) fn losses(graph: &Graph, needed: &[bool]) -> Vec<Option<NodeId>> {
+    let readers = graph.readers();
+    let mut is_taken = vec![false; graph.nodes.len()];
+    let loss_of = |(i, node): (usize, &Node)| {
+        let Op::SoftmaxCrossEntropyLossGradient(_) = node.op else { return None };
+        let is_loss = |before: &Node| {
+            matches!(before.op, Op::SoftmaxCrossEntropyLoss(_)) && before.inputs == node.inputs[..2]
+        };
+        let loss = graph.nodes[..i].iter().position(is_loss)?;
+        let value = graph.nodes[loss].outputs[0];
+        let runs = |id: &NodeId| graph.node(*id).outputs.iter().any(|value| needed[value.0]);
+        let is_read_before = readers[value.0].iter().any(|reader| reader.0 < i && runs(reader));
+        let suits = needed[value.0] && runs(&NodeId(i)) && !is_read_before;
+        // Of several gradients the first.
+        (suits && !std::mem::replace(&mut is_taken[loss], true)).then_some(NodeId(loss))
+    };
+    graph.nodes.iter().enumerate().map(loss_of).collect()
 }
 
 /// The value whose numbers a value only shows under another shape, all views undone.

@@ -110,3 +110,35 @@ fn a_table_has_every_product_and_80_columns() {
     assert_eq!(rows, passes(&profile).len());
     assert!(table.contains("second                     forward winograd"), "{table}");
 }
+
+/// Values of a step that gives those asked for, of loss, logits' gradient and loss plus one; and how many nodes of the loss are steps.
+fn loss_step(asked: &[usize]) -> (Vec<Vec<f32>>, usize) {
+    let (mut g, mut numbers) = (Graph::new("loss"), Numbers(7));
+    let logits = g.param("logits", Role::Weight, numbers.tensor(&[5, 4])).unwrap();
+    let labels = g.input("labels", Type::i64([5]));
+    let loss = loss::cross_entropy(&mut g, logits, labels).unwrap();
+    let one = g.param("one", Role::Constant, Tensor::full(&[], 1.0)).unwrap();
+    let after = g.add("after", Add, &[loss, one]).unwrap();
+    let gradient = gradient(&mut g, loss, &[logits]).unwrap()[0];
+    let all = [loss, gradient, after];
+    let outputs: Vec<ValueId> = asked.iter().map(|i| all[*i]).collect();
+    let pool = Arc::new(Pool::new(1));
+    let mut program = Program::compile(&g, &Bindings::new(), &outputs, &pool).unwrap();
+    program.labels_mut(labels).copy_from_slice(&[0, 3, 1, 2, 2]);
+    program.run(&mut g.params, 0);
+    let values = outputs.iter().map(|id| program.value(*id).to_vec()).collect();
+    let params = g.params.clone();
+    let steps = program.profile(&g, &params, 1, || 0.0).steps;
+    (values, steps.iter().filter(|step| step.op.starts_with("SoftmaxCrossEntropy")).count())
+}
+
+#[test]
+fn cross_entropy_and_its_gradient_are_one_step_unless_something_reads_the_loss_before() {
+    let (alone, _) = loss_step(&[0]);
+    let (slope, _) = loss_step(&[1]);
+    let (both, steps) = loss_step(&[0, 1]);
+    assert_eq!((both, steps), (vec![alone[0].clone(), slope[0].clone()], 1));
+    let (all, steps) = loss_step(&[1, 2]);
+    assert_eq!((&all[0], steps), (&slope[0], 2));
+    assert_eq!(all[1][0], alone[0][0] + 1.0);
+}

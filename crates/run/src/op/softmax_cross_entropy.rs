@@ -1,4 +1,4 @@
-//! Cross-entropy from logits, and its gradient.
+//! Cross-entropy from logits, and its gradient: one pass where both are wanted.
 
 use super::softmax::log_sum;
 use crate::kernel::{Call, Kernel, Site};
@@ -38,10 +38,16 @@ impl Kernel for Gradient {
         let (logits, labels) = (call.input(0), call.integers_of(1));
         let scale = call.input(2)[0] / labels.len() as f32;
         let rows = logits.chunks_exact(self.classes).zip(labels);
+        let mut total = 0.0;
         for ((row, &label), dx) in rows.zip(call.outputs[0].chunks_exact_mut(self.classes)) {
             let (max, log) = log_sum(row);
+            total += f64::from(max + log - row[label as usize]);
             dx.iter_mut().zip(row).for_each(|(dx, z)| *dx = scale * (z - max - log).exp());
             dx[label as usize] -= scale;
+        }
+        // The loss melted in.
+        if let [_, loss] = call.outputs {
+            loss[0] = (total / labels.len() as f64) as f32;
         }
     }
 }
