@@ -145,7 +145,8 @@ impl Group {
                 continue;
             }
             for (i, x) in row.chunks_exact(self.space).enumerate() {
-                let [sum, square] = sums([x], |[x]| [x - center[i], (x - center[i]).powi(2)]);
+                let [sum, square] =
+                    sums([x], self.stride, |[x]| [x - center[i], (x - center[i]).powi(2)]);
                 total[i] += sum;
                 squares[i] += square;
             }

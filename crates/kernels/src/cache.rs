@@ -19,6 +19,16 @@ pub(crate) fn collide(planes: usize, plane: usize) -> bool {
     plane.is_multiple_of(LINE) && shared >= SETS / 4 && planes * shared > SETS * WAYS
 }
 
+/// Begins to fetch the line of an address into all caches; the address need not be valid.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of x86-64, and fetching ahead reads nothing: an address that is not mapped is ignored.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

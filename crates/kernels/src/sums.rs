@@ -2,6 +2,7 @@
 //!
 //! Invariant: the order depends on the length alone.
 
+use crate::cache::prefetch;
 use crate::isa::vectorize;
 
 /// Elements whose sum is kept in f32.
@@ -25,10 +26,12 @@ fn stretch(a: &[f32], term: &impl Fn(f32) -> f32) -> f64 {
     f64::from(lanes.iter().sum::<f32>() + rest)
 }
 
-/// Two sums over rows of equal length, `term` giving what an element of each row adds to both.
+/// Two sums over rows of equal length, `term` giving what an element of each row adds to both. What lies `ahead` elements after
+/// each row is fetched on the way.
 #[inline(always)]
 pub(crate) fn sums<const N: usize>(
     rows: [&[f32]; N],
+    ahead: usize,
     term: impl Fn([f32; N]) -> [f32; 2],
 ) -> [f64; 2] {
     vectorize(|| {
@@ -41,6 +44,7 @@ pub(crate) fn sums<const N: usize>(
             let rows = rows.map(|row| row.as_chunks::<LANES>().0);
             for at in 0..rows[0].len() {
                 let rows = rows.map(|row| &row[at]);
+                rows.iter().for_each(|row| prefetch(row.as_ptr().wrapping_add(ahead)));
                 for i in 0..LANES {
                     let [a, b] = term(rows.map(|row| row[i]));
                     first[i] += a;

@@ -168,7 +168,7 @@ impl Group {
                 } else {
                     let at = i * self.space..(i + 1) * self.space;
                     let gate = gate.part(|y| &y[at.clone()]);
-                    channel_sums(line, gate, [&dy[at.clone()], &x[at.clone()]])
+                    channel_sums(line, gate, [&dy[at.clone()], &x[at.clone()]], self.stride)
                 };
                 total[i] += sum;
                 products[i] += product;
@@ -202,15 +202,15 @@ impl Group {
 
 /// `Σ dy` and `Σ dy · (x − mean)` of a channel in one sample.
 #[inline(always)]
-fn channel_sums(line: &Line, gate: Gate<'_>, [dy, x]: [&[f32]; 2]) -> [f64; 2] {
+fn channel_sums(line: &Line, gate: Gate<'_>, [dy, x]: [&[f32]; 2], ahead: usize) -> [f64; 2] {
     let line = *line;
     match gate {
-        Gate::Open => sums([dy, x], |[dy, x]| line.terms(dy, x)),
+        Gate::Open => sums([dy, x], ahead, |[dy, x]| line.terms(dy, x)),
         Gate::Given(y, limits) => {
-            sums([dy, x, y], |[dy, x, y]| line.terms(through(dy, y, limits), x))
+            sums([dy, x, y], ahead, |[dy, x, y]| line.terms(through(dy, y, limits), x))
         }
         Gate::Again(_, limits) => {
-            sums([dy, x], |[dy, x]| line.terms(through(dy, line.y(x), limits), x))
+            sums([dy, x], ahead, |[dy, x]| line.terms(through(dy, line.y(x), limits), x))
         }
     }
 }
