@@ -16,7 +16,7 @@ use crate::lanes::LANES;
 use crate::matrix::Matrix;
 use crate::plane_product::{Finish, PANEL, Places, Product, Small, plane_product};
 use crate::pool::{Chunks, Pool};
-use crate::transpose::transpose;
+use crate::transpose::{transpose, transpose_padded};
 
 /// What is done to the product before it leaves the cache.
 #[derive(Debug, Clone, Copy, Default)]
@@ -158,9 +158,9 @@ impl Gemm {
             return;
         }
         if k == 0 {
-            let empty_sum = |j: usize| epilogue.bias.map_or(0.0, |bias| bias[j]);
+            c.fill(0.0);
             let floor = epilogue.activation.floor();
-            c.iter_mut().enumerate().for_each(|(at, y)| *y = empty_sum(at % n).max(floor));
+            c.chunks_exact_mut(n).for_each(|row| finish_row(row, epilogue.bias, floor));
             return;
         }
         if m == 1 && trans_b {
@@ -258,20 +258,16 @@ fn strips(width: usize, k: usize) -> Places {
 /// Copies the columns of a matrix from `first` on, row after row, filled up with zeros to a strip.
 fn copy_strip(matrix: Matrix<'_>, first: usize, copy: &mut [f32]) {
     let (data, rs, cs) = (matrix.data(), matrix.row_stride(), matrix.col_stride());
-    let columns = STRIP.min(matrix.cols().saturating_sub(first));
-    if columns < STRIP {
-        copy.fill(0.0);
-    }
-    if columns == 0 {
-        return;
-    }
+    let columns = STRIP.min(matrix.cols() - first);
     let data = &data[first * cs..];
     if cs == 1 {
         // A single row may say that the next is nearer than its own end.
-        let rows = copy.chunks_exact_mut(STRIP).enumerate();
-        rows.for_each(|(r, to)| to[..columns].copy_from_slice(&data[r * rs..][..columns]));
+        for (r, to) in copy.chunks_exact_mut(STRIP).enumerate() {
+            to[..columns].copy_from_slice(&data[r * rs..][..columns]);
+            to[columns..].fill(0.0);
+        }
     } else {
-        transpose((data, cs), [columns, matrix.rows()], (copy, STRIP));
+        transpose_padded(data, [columns, cs], (copy, STRIP));
     }
 }
 

@@ -6,8 +6,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What [`vectorize`] and the hand-written kernels may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What [`vectorize`] and the hand-written kernels may use, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
     /// Plain Rust, compiled for the build's target.
     Portable,

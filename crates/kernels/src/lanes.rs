@@ -7,9 +7,6 @@ use crate::vector::{Portable, Vector};
 
 /// Eight f32.
 pub(crate) trait Lanes: Vector {
-    /// The larger of each pair.
-    fn max(self, other: Self) -> Self;
-
     /// `self - other`.
     fn sub(self, other: Self) -> Self;
 
@@ -69,11 +66,6 @@ unsafe fn with_avx2(body: impl Loop) {
 
 impl Lanes for Portable {
     #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i].max(other.0[i])))
-    }
-
-    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
     }
@@ -121,18 +113,11 @@ mod avx2 {
     use std::arch::x86_64::{
         _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_movehl_ps, _mm_shuffle_ps,
         _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps128_ps256, _mm256_castps256_ps128,
-        _mm256_extractf128_ps, _mm256_insertf128_ps, _mm256_max_ps, _mm256_permute2f128_ps,
-        _mm256_permute4x64_pd, _mm256_shuffle_ps, _mm256_sub_ps, _mm256_unpackhi_ps,
-        _mm256_unpacklo_ps,
+        _mm256_extractf128_ps, _mm256_insertf128_ps, _mm256_permute2f128_ps, _mm256_permute4x64_pd,
+        _mm256_shuffle_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
     };
 
     impl Lanes for Avx2 {
-        #[inline(always)]
-        fn max(self, other: Self) -> Self {
-            // SAFETY: this type is used only where AVX2 is on.
-            Self(unsafe { _mm256_max_ps(self.0, other.0) })
-        }
-
         #[inline(always)]
         fn sub(self, other: Self) -> Self {
             // SAFETY: this type is used only where AVX2 is on.

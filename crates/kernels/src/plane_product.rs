@@ -4,11 +4,12 @@
 //! out[m][to_v .. to_v + 8] = bias[m] + Σ_k A[m][k] · input[from_v + offset_k ..][.. 8]
 //! ```
 //! Rows are taken in panels of six, so that six rows times two vectors fill the registers; fewer rows take more vectors. With AVX-512,
-//! six rows times four vectors of sixteen do, where pairs of eights lie side by side (else two loads a vector cost more than it gives).
+//! six rows times four vectors of sixteen do, where pairs of eights lie side by side.
 //! Invariant: [`Places::check`] held before the unsafe loops run, so every access lies inside its slice.
 
+use crate::isa::{Isa, isa};
 use crate::lanes::LANES;
-use crate::vector::Vector;
+use crate::vector::{Vector, over_vectors};
 
 /// Rows of a panel.
 pub(crate) const PANEL: usize = 6;
@@ -151,72 +152,40 @@ pub(crate) fn plane_product(
         places.check(input.len(), out.len(), product.rows, product.row_stride),
         "every vector lies inside its plane"
     );
+    // Where eights lie apart, two loads a vector cost more than wide vectors give.
+    let is_paired = 2 * places.paired > places.from.len();
+    let with = if is_paired { isa() } else { isa().min(Isa::Avx2) };
     // SAFETY: the accesses were checked above.
-    unsafe { run(Panels { product, places, input, out }) };
+    unsafe { run_on(with, product, places, input, out) };
 }
 
-/// All panels over all vectors. Every access must lie inside its slice.
-struct Panels<'a> {
-    product: &'a Product<'a>,
-    places: &'a Places,
-    input: &'a [f32],
-    out: &'a mut [f32],
+over_vectors! {
+    /// # Safety
+    /// Every access must lie inside its slice.
+    unsafe fn run_on(product: &Product<'_>, places: &Places, input: &[f32], out: &mut [f32]) = panels
 }
 
+/// All panels over all vectors: by the widest where pairs of eights lie side by side, by eights elsewhere.
+///
 /// # Safety
-/// Every access must lie inside its slice.
-unsafe fn run(panels: Panels<'_>) {
-    /// # Safety
-    /// As [`run`], and the machine must have AVX-512.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    unsafe fn with_avx512(panels: Panels<'_>) {
-        // SAFETY: the machine has both kinds of vectors; the rest is passed on.
-        unsafe { panels.all::<crate::vector::Avx512, crate::vector::Avx2>() };
-    }
-
-    /// # Safety
-    /// As [`run`], and the machine must have AVX2 and FMA.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn with_avx2(panels: Panels<'_>) {
-        // SAFETY: the machine has the vectors; the rest is passed on.
-        unsafe { panels.all::<crate::vector::Avx2, crate::vector::Avx2>() };
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    if crate::isa::has_avx512() && 2 * panels.places.paired > panels.places.from.len() {
-        // SAFETY: the machine has AVX-512; the rest is passed on.
-        return unsafe { with_avx512(panels) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if crate::isa::has_avx2() {
-        // SAFETY: the machine has AVX2 and FMA; the rest is passed on.
-        return unsafe { with_avx2(panels) };
-    }
-    // SAFETY: plain Rust runs anywhere; the rest is passed on.
-    unsafe { panels.all::<crate::vector::Portable, crate::vector::Portable>() };
-}
-
-impl Panels<'_> {
-    /// By vectors of kind `W` where they lie side by side, and of kind `E`, of eight, elsewhere.
-    ///
-    /// # Safety
-    /// As [`run`], and the machine must have the vectors.
-    #[inline(always)]
-    unsafe fn all<W: Vector, E: Vector>(self) {
-        let Self { product, places, input, out } = self;
-        let eights = places.from.len();
-        for first in (0..eights).step_by(BLOCK) {
-            let end = eights.min(first + BLOCK);
-            let wide = if W::LEN == LANES { end } else { places.paired.clamp(first, end) };
-            for row in (0..product.rows).step_by(PANEL) {
-                let tile = Tile { row, product, places, input };
-                // SAFETY: the caller's promise is passed on.
-                unsafe {
-                    tile.rows::<W>(first..wide, out);
-                    tile.rows::<E>(wide..end, out);
-                }
+/// As [`run_on`], and the machine must have the vectors.
+#[inline(always)]
+unsafe fn panels<V: Vector>(
+    product: &Product<'_>,
+    places: &Places,
+    input: &[f32],
+    out: &mut [f32],
+) {
+    let eights = places.from.len();
+    for first in (0..eights).step_by(BLOCK) {
+        let end = eights.min(first + BLOCK);
+        let wide = if V::LEN == LANES { end } else { places.paired.clamp(first, end) };
+        for row in (0..product.rows).step_by(PANEL) {
+            let tile = Tile { row, product, places, input };
+            // SAFETY: the caller's promise is passed on.
+            unsafe {
+                tile.rows::<V>(first..wide, out);
+                tile.rows::<V::Eight>(wide..end, out);
             }
         }
     }
@@ -233,7 +202,7 @@ impl Tile<'_> {
     /// A panel over a block of eights, in as many vectors at a time as registers allow.
     ///
     /// # Safety
-    /// As [`run`]; the block must lie inside the places.
+    /// As [`run_on`]; the block must lie inside the places.
     #[inline(always)]
     unsafe fn rows<V: Vector>(&self, block: std::ops::Range<usize>, out: &mut [f32]) {
         // SAFETY: the caller's promise is passed on.

@@ -8,6 +8,9 @@ pub(crate) trait Vector: Copy {
     /// How many there are.
     const LEN: usize;
 
+    /// Eight f32 that the same machine has: for what is left over.
+    type Eight: Vector;
+
     /// All equal to `x`.
     fn splat(x: f32) -> Self;
 
@@ -91,6 +94,7 @@ pub(crate) struct Portable(pub(crate) [f32; 8]);
 
 impl Vector for Portable {
     const LEN: usize = 8;
+    type Eight = Self;
 
     #[inline(always)]
     fn splat(x: f32) -> Self {
@@ -148,6 +152,7 @@ mod x86 {
          $min:ident, $max:ident) => {
             impl Vector for $Name {
                 const LEN: usize = $len;
+                type Eight = Avx2;
 
                 #[inline(always)]
                 fn splat(x: f32) -> Self {

@@ -129,6 +129,27 @@ fn the_forward_kernel_matches_its_scalar_twin() {
 }
 
 #[test]
+fn no_way_hides_what_is_not_a_number_behind_a_relu() {
+    on_every_isa(|| {
+        for case in CASES {
+            let g = geometry(case);
+            let (mut x, w) =
+                (numbers(g.batch * g.sample_in(), 1), numbers(g.channels_out * g.taps(), 2));
+            let at = g.sample_in() / 2;
+            x[at] = f32::NAN;
+            let kernel = Forward::new(g);
+            let mut y = vec![0.0; g.batch * g.sample_out()];
+            let mut scratch = vec![0.0; kernel.scratch_len(2)];
+            let layer = Layer { w: &w, bias: None, activation: Activation::Relu };
+            kernel.run(&Pool::new(2), &x, &layer, &mut y, &mut scratch);
+            for_each_product(&g, |y_at, x_at, _| {
+                assert!(x_at != at || y[y_at].is_nan(), "{case:?}: {y_at}");
+            });
+        }
+    });
+}
+
+#[test]
 fn the_input_gradient_matches_its_scalar_twin() {
     on_every_isa(|| {
         for case in CASES {

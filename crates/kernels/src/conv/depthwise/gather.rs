@@ -124,7 +124,7 @@ impl Loop for Sample<'_> {
                 for phase in &of.phases {
                     for (i, at) in phase.from.iter().enumerate() {
                         let sums = sums(padded.as_ptr(), at, (weights, phase), bias);
-                        let sums = sums.map(|sum| sum.max(floor));
+                        let sums = sums.map(|sum| sum.at_least(floor));
                         let left = phase.to.len() - i * LANES;
                         if of.is_plain {
                             store_pixels(sums, planes.add(i * LANES), of.pixels, left);

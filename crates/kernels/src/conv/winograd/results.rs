@@ -53,7 +53,7 @@ impl Loop for Results<'_> {
                 for (v, to) in self.to.iter().enumerate() {
                     let m = products.add(v * LANES);
                     for (down, [even, odd]) in self.tile::<L>(m).into_iter().enumerate() {
-                        let last = |y: L| y.add(bias).max(floor);
+                        let last = |y: L| y.add(bias).at_least(floor);
                         let quads = last(even).zip(last(odd));
                         for (to, quad) in to.iter().zip(quads) {
                             quad.store(y.add(to + down * self.width));
