@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use hoyer_graph::groups::{Channel, Groups, cut, dead, groups};
+use hoyer_graph::groups::{Channel, Groups, cut, dead};
 use hoyer_graph::{Graph, cost};
 
 use super::Run;
@@ -16,49 +16,12 @@ use crate::snapshot::{Snapshot, prunable};
 use crate::threshold::Threshold;
 use crate::trainer::{Evaluator, Score};
 
+mod candidates;
 mod round;
 mod score;
 
-use round::rounded;
-use score::{Measure, Price, Scored, one, order};
-
-/// The channels of a network in the order they should go, and how many of a layer's must be a multiple of what.
-struct Candidates {
-    found: Groups,
-    order: Vec<Scored>,
-    multiple: usize,
-}
-
-impl Candidates {
-    fn of(graph: &Graph, price: Price, measure: Measure<'_>, multiple: usize) -> Result<Self> {
-        let found = groups(graph)?;
-        let order = order(graph, &found, price, measure)?;
-        Ok(Self { found, order, multiple })
-    }
-
-    /// The first `count`, without those that must stay for a round number.
-    fn gone(&self, count: usize) -> Vec<Channel> {
-        rounded(&self.found, &self.order[..count], self.multiple)
-    }
-
-    /// How many must go until at most so much is left; all of them if that is not enough.
-    fn fewest(&self, graph: &Graph, price: Price, most: u64) -> Result<usize> {
-        let left = |graph: &Graph| -> Result<u64> {
-            let cost = cost(graph, &one())?;
-            Ok(if price == Price::Macs { cost.macs } else { cost.parameters })
-        };
-        let (mut enough, mut too_few) = (self.order.len(), 0);
-        if left(graph)? <= most {
-            return Ok(0);
-        }
-        while enough - too_few > 1 {
-            let middle = usize::midpoint(enough, too_few);
-            let small = cut(graph, &self.found, &self.gone(middle))?.graph;
-            if left(&small)? <= most { enough = middle } else { too_few = middle }
-        }
-        Ok(enough)
-    }
-}
+use candidates::Candidates;
+use score::{Measure, Price, Scored, one};
 
 impl Run<'_> {
     /// Multiply-accumulates of one sample.
@@ -78,7 +41,7 @@ impl Run<'_> {
             recipe::Score::Fisher => Measure::Fisher(&fisher),
         };
         let candidates = Candidates::of(&self.graph, Price::Macs, measure, narrow.round_to)?;
-        let gone = candidates.gone(candidates.fewest(&self.graph, Price::Macs, macs)?);
+        let gone = candidates.fewest(&self.graph, Price::Macs, macs)?;
         let found = &candidates.found;
         let without = Without { graph: &self.graph, found, gone: &gone };
         let all: Vec<usize> = (0..self.graph.params.len()).collect();
@@ -105,23 +68,20 @@ impl Run<'_> {
         };
         let mut candidates = Candidates::of(&self.graph, price, Measure::Share, round_to)?;
         let all = candidates.order.len();
-        let count = match rule {
+        let gone = match rule {
             ChannelRule::Macs(most) | ChannelRule::Parameters(most) => {
                 candidates.fewest(&self.graph, price, most)?
             }
-            ChannelRule::Share(share) => (share * all as f64).round() as usize,
-            ChannelRule::Norm(least) => {
-                candidates.order.iter().take_while(|c| c.score.sqrt() < least).count()
-            }
+            ChannelRule::Share(share) => candidates.at_most((share * all as f64).round() as usize),
+            ChannelRule::Norm(least) => candidates.all(|scored| scored.score.sqrt() < least),
             ChannelRule::Elements(share) => {
                 let small = self.with_small_elements(share, &candidates.found)?;
                 let is_small = |scored: &Scored| small.contains(&scored.channel);
-                candidates.order.sort_by_key(|scored| !is_small(scored));
-                small.len()
+                candidates.let_first(is_small);
+                candidates.all(is_small)
             }
             ChannelRule::Auto { accuracy } => self.most_that_keep(accuracy, &candidates)?,
         };
-        let gone = candidates.gone(count);
         let small = cut(&self.graph, &candidates.found, &gone)?;
         let left = all - (gone.len() - small.stayed.len());
         let macs = cost(&small.graph, &one())?.macs;
@@ -141,18 +101,18 @@ impl Run<'_> {
         Ok(dead(&graph, found))
     }
 
-    /// The largest number of channels without which the validation accuracy is still as good, found by bisection.
-    fn most_that_keep(&mut self, accuracy: f64, candidates: &Candidates) -> Result<usize> {
-        let all = candidates.order.len();
+    /// The most channels without which the validation accuracy is still as good, found by bisection.
+    fn most_that_keep(&mut self, accuracy: f64, candidates: &Candidates) -> Result<Vec<Channel>> {
+        let all = candidates.blocks.len();
         let kept = search(all, |left| {
             self.check_stop()?;
-            let gone = candidates.gone(all - left);
+            let gone = candidates.first(all - left);
             let mut small = cut(&self.graph, &candidates.found, &gone)?.graph;
             let validation = self.setup.data.validation;
             let mut evaluator = Evaluator::new(&small, validation, self.setup.pool)?;
             Ok(evaluator.score(&mut small.params, validation)?.accuracy >= accuracy)
         })?;
-        Ok(all - kept)
+        Ok(candidates.first(all - kept))
     }
 }
 

@@ -4,11 +4,11 @@
 //! score(channel) = mean over the layers it runs through of |w_c|² / mean over channels of |w|²
 //! ```
 //! `w_c` are a layer's weights of channel `c`, made by it or read from it. A layer's own mean makes layers comparable, as in
-//! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. Or what the loss would lose, the mean over its layers of
-//! `Σ w² v` with `v` the running mean of `g²` (see `saliency`). Under a budget, a channel's score counts for each unit that it
-//! takes of it.
+//! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. Or what the loss would lose: `Σ w² v` over its layers, with `v`
+//! the running mean of `g²` (see `saliency`). A channel is gone if all that makes it is zero, or all that reads it; each side
+//! is an estimate, and their mean is taken. Under a budget, a channel's score counts for each unit that it takes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hoyer_graph::groups::{Channel, Groups, Member};
 use hoyer_graph::{Bindings, Graph, Role, cost, strides};
@@ -65,11 +65,15 @@ pub(super) fn order(
     };
     let mut scored = Vec::new();
     for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
-        let energies: Vec<Vec<f64>> = channels
-            .members
-            .iter()
-            .filter_map(|member| energies_of(graph, member, measure))
-            .collect();
+        let weighed = channels.members.iter().filter_map(|member| {
+            energies_of(graph, member, measure).map(|energies| (member.axis, energies))
+        });
+        let (axes, energies): (BTreeSet<usize>, Vec<Vec<f64>>) = weighed.unzip();
+        // A mean over layers or over sides: one axis of a weight makes channels, another reads them.
+        let parts = match measure {
+            Measure::Share => energies.len(),
+            Measure::Fisher(_) => axes.len(),
+        };
         let price = match price {
             Price::Same => 1.0,
             Price::Macs | Price::Parameters => {
@@ -79,7 +83,7 @@ pub(super) fn order(
         };
         for index in 0..channels.channels {
             let sum: f64 = energies.iter().map(|layer| layer[index]).sum();
-            let score = sum / energies.len().max(1) as f64 / price;
+            let score = sum / parts.max(1) as f64 / price;
             scored.push(Scored { score, channel: Channel { group, index } });
         }
     }
@@ -133,6 +137,26 @@ mod tests {
         let found = groups(&g).unwrap();
         let order = order(&g, &found, Price::Macs, Measure::Share).unwrap();
         assert_eq!(order.iter().map(|c| c.channel.group).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_loss_is_the_sum_over_the_layers_of_a_side_and_the_mean_over_both_sides() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", Type::f32([1, 1]));
+        let mut layer = |name: &str, shape: [usize; 2], input| {
+            let w = g.param(name, Role::Weight, Tensor::full(&shape, 1.0)).unwrap();
+            g.add(&format!("{name}.layer"), Gemm::linear(), &[input, w]).unwrap()
+        };
+        let y = layer("make", [2, 1], x);
+        let readers = ["read1", "read2"].map(|name| layer(name, [3, 2], y));
+        let sum = g.add("sum", hoyer_graph::Add, &readers).unwrap();
+        g.outputs.push(sum);
+        let found = groups(&g).unwrap();
+        let means = [[1.0; 2].as_slice(), &[4.0; 6], &[2.0; 6]];
+        let means = means.into_iter().enumerate().collect();
+        let order = order(&g, &found, Price::Same, Measure::Fisher(&means)).unwrap();
+        // Made with 1, read with 3 · 4 + 3 · 2.
+        assert_eq!(order.iter().map(|c| c.score).collect::<Vec<_>>(), [9.5, 9.5]);
     }
 
     #[test]

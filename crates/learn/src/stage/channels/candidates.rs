@@ -1,0 +1,145 @@
+//! Which channels go: in an order, in blocks, until a rule is met.
+
+use std::collections::BTreeSet;
+
+use hoyer_graph::groups::{Channel, Groups, cut, groups};
+use hoyer_graph::{Graph, cost};
+
+use super::round::{Block, blocks};
+use super::score::{Measure, Price, Scored, one, order};
+use crate::Result;
+
+/// How many blocks are asked, at most, whether they can stay after all.
+const SECOND_LOOKS: usize = 32;
+
+/// The channels of a network in the order they should go, one by one and in blocks.
+pub(super) struct Candidates {
+    pub(super) found: Groups,
+    pub(super) order: Vec<Scored>,
+    pub(super) blocks: Vec<Block>,
+    multiple: usize,
+}
+
+impl Candidates {
+    pub(super) fn of(
+        graph: &Graph,
+        price: Price,
+        measure: Measure<'_>,
+        multiple: usize,
+    ) -> Result<Self> {
+        let found = groups(graph)?;
+        let order = order(graph, &found, price, measure)?;
+        Ok(Self { blocks: blocks(&found, &order, multiple), found, order, multiple })
+    }
+
+    /// Puts channels with this property before all others.
+    pub(super) fn let_first(&mut self, goes: impl Fn(&Scored) -> bool) {
+        self.order.sort_by_key(|scored| !goes(scored));
+        self.blocks = blocks(&self.found, &self.order, self.multiple);
+    }
+
+    /// Those of the first blocks.
+    pub(super) fn first(&self, count: usize) -> Vec<Channel> {
+        self.blocks[..count].iter().flat_map(Block::channels).collect()
+    }
+
+    /// Those of blocks of which every channel has this property.
+    pub(super) fn all(&self, goes: impl Fn(&Scored) -> bool) -> Vec<Channel> {
+        let blocks = self.blocks.iter().filter(|block| block.0.iter().all(&goes));
+        blocks.flat_map(Block::channels).collect()
+    }
+
+    /// Those of the first blocks that together have at most so many.
+    pub(super) fn at_most(&self, mut room: usize) -> Vec<Channel> {
+        let fits = |block: &&Block| {
+            let left = room.checked_sub(block.0.len());
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        self.blocks.iter().take_while(fits).flat_map(Block::channels).collect()
+    }
+
+    /// Those without which at most so much is left: the fewest first blocks, and of these the ones come back, from the last on,
+    /// for which there is room. All of them if that is not enough.
+    pub(super) fn fewest(&self, graph: &Graph, price: Price, most: u64) -> Result<Vec<Channel>> {
+        let left = |gone: &[Channel]| -> Result<u64> {
+            let cost = cost(&cut(graph, &self.found, gone)?.graph, &one())?;
+            Ok(if price == Price::Macs { cost.macs } else { cost.parameters })
+        };
+        if left(&[])? <= most {
+            return Ok(Vec::new());
+        }
+        let (mut enough, mut too_few) = (self.blocks.len(), 0);
+        while enough - too_few > 1 {
+            let middle = usize::midpoint(enough, too_few);
+            if left(&self.first(middle))? <= most { enough = middle } else { too_few = middle }
+        }
+        let (mut gone, mut settled) = (self.first(enough), BTreeSet::new());
+        for block in self.blocks[..enough].iter().rev().take(SECOND_LOOKS) {
+            // What matters less than a block that goes does not come back before it.
+            if settled.contains(&block.group()) {
+                continue;
+            }
+            let mut fewer = gone.clone();
+            fewer.retain(|channel| !block.channels().any(|c| c == *channel));
+            if left(&fewer)? <= most {
+                gone = fewer;
+            } else {
+                settled.insert(block.group());
+            }
+        }
+        Ok(gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoyer_graph::{Gemm, Role, Tensor, Type};
+
+    /// Three layers of which the first two make channels; the weights of the first are smaller.
+    fn net() -> Graph {
+        let mut g = Graph::new("g");
+        let mut value = g.input("x", Type::f32([1, 10]));
+        for (name, shape) in [("1", [8, 10]), ("2", [4, 8]), ("3", [1, 4])] {
+            let weight = (1..=shape[0] * shape[1]).map(|i| i as f32).collect();
+            let weight = Tensor::new(&shape, weight).unwrap();
+            let w = g.param(&format!("{name}.w"), Role::Weight, weight).unwrap();
+            value = g.add(name, Gemm::linear(), &[value, w]).unwrap();
+        }
+        g.outputs.push(value);
+        g
+    }
+
+    fn fewest(most: u64) -> (u64, [usize; 2]) {
+        let g = net();
+        let candidates = Candidates::of(&g, Price::Macs, Measure::Share, 2).unwrap();
+        let gone = candidates.fewest(&g, Price::Macs, most).unwrap();
+        let small = cut(&g, &candidates.found, &gone).unwrap().graph;
+        let width = |at: usize| small.params[at].tensor.shape()[0];
+        (cost(&small, &one()).unwrap().macs, [width(0), width(1)])
+    }
+
+    #[test]
+    fn blocks_go_until_there_is_room_and_what_there_is_room_for_comes_back() {
+        // a b + b c + c with 10 inputs: 8 and 4 channels make 116.
+        assert_eq!(fewest(116), (116, [8, 4]));
+        for most in [115, 100, 80, 60, 40, 27] {
+            let (macs, widths) = fewest(most);
+            assert!(
+                macs <= most && widths.iter().all(|width| width % 2 == 0),
+                "{most}: {macs} {widths:?}"
+            );
+            // No group has room for two more.
+            let more = [[widths[0] + 2, widths[1]], [widths[0], widths[1] + 2]];
+            for [a, b] in more.into_iter().filter(|[a, b]| *a <= 8 && *b <= 4) {
+                assert!(
+                    (10 * a + a * b + b) as u64 > most,
+                    "{most}: {widths:?} leaves room for {a}, {b}"
+                );
+            }
+        }
+        // Not even one block of each group is left to go.
+        assert_eq!(fewest(1), (26, [2, 2]));
+    }
+}
