@@ -45,7 +45,7 @@ pub use calibrate::Calibrate;
 pub use cut::{Auto, ChannelRule, Cut, Rule};
 pub use holdout::Holdout;
 pub(crate) use learn::long;
-pub use learn::{Distill, Gradual, Learn, Narrow, Score};
+pub use learn::{Distill, Gradual, Learn, Narrow, Price, Score};
 pub(crate) use quantize::Precision;
 pub use quantize::Quantize;
 

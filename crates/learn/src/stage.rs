@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hoyer_graph::Graph;
+use hoyer_graph::{Bindings, Graph};
 use hoyer_kernels::pool::Pool;
 
 use crate::checkpoint::{self, State};
@@ -96,6 +96,11 @@ pub fn run(setup: Setup<'_>) -> Result<Outcome> {
         run.stage(stage)?;
     }
     Ok(run.outcome())
+}
+
+/// The sizes of one sample, for counts of multiply-accumulates.
+fn one_sample() -> Bindings {
+    Bindings::from([("batch".to_owned(), 1)])
 }
 
 /// A run under way.

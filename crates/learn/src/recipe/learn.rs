@@ -82,6 +82,7 @@ impl Default for Distill {
 /// | `every` | 100 | >= 1 | steps | time between cuts |
 /// | `until` | 1 | (0, 1] | share of the stage | when `n₁` is reached; `q` rises evenly to 1 by then |
 /// | `score` | magnitude | see [`Score`] | – | what is kept |
+/// | `price` | same | see [`Price`] | – | what a weight costs; it is kept for what it is worth at its price |
 /// | `memory` | 0.995 | [0, 1) | – | share of the running mean of `g²` that a step keeps |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -94,6 +95,8 @@ pub struct Gradual {
     pub until: f64,
     #[serde(default)]
     pub score: Score,
+    #[serde(default, skip_serializing_if = "Price::is_same")]
+    pub price: Price,
     #[serde(default = "long")]
     pub memory: f64,
 }
@@ -172,6 +175,24 @@ pub enum Score {
     /// `w² v`, `v` a running mean of the squared gradient of the task's loss: about what the loss loses with the
     /// weight (after `OBD`, LeCun, Denker & Solla (1990), with the empirical Fisher information as curvature).
     Fisher,
+}
+
+/// What a weight costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Price {
+    /// All cost the same: what is small is the file.
+    #[default]
+    Same,
+    /// The multiply-accumulates that it takes part in for one sample: what is small is the time. Squares of scores are
+    /// divided by it.
+    Macs,
+}
+
+impl Price {
+    fn is_same(&self) -> bool {
+        *self == Self::Same
+    }
 }
 
 impl Score {

@@ -1,6 +1,6 @@
 //! The settings of a stage as a line that a person can read.
 
-use super::{Cut, Learn, Quantize, Stage};
+use super::{Cut, Learn, Price, Quantize, Stage};
 use crate::quantize::Levels;
 
 impl Stage {
@@ -29,6 +29,9 @@ fn of_learn(learn: &Learn) -> String {
     }
     if let Some(gradual) = learn.gradual {
         words.push(format!("pruned to {} weights every {} steps", gradual.weights, gradual.every));
+        if gradual.price == Price::Macs {
+            words.push("weights judged for each multiply-accumulate".into());
+        }
     }
     if let Some(narrow) = learn.narrow {
         words.push(format!("channels removed to {} multiply-accumulates", narrow.macs));

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use hoyer_graph::groups::{Channel, Groups, cut, dead};
 use hoyer_graph::{Graph, cost};
 
-use super::Run;
 use super::cut::{apply, search};
+use super::{Run, one_sample};
 use crate::Result;
 use crate::optimizer::Moments;
 use crate::recipe::{self, ChannelRule, Narrow};
@@ -21,12 +21,12 @@ mod round;
 mod score;
 
 use candidates::Candidates;
-use score::{Measure, Price, Scored, one};
+use score::{Measure, Price, Scored};
 
 impl Run<'_> {
     /// Multiply-accumulates of one sample.
     pub(super) fn macs(&self) -> Result<u64> {
-        Ok(cost(&self.graph, &one())?.macs)
+        Ok(cost(&self.graph, &one_sample())?.macs)
     }
 
     /// Removes channels of the state's network until at most so many multiply-accumulates are left, and cuts what the
@@ -84,7 +84,7 @@ impl Run<'_> {
         };
         let small = cut(&self.graph, &candidates.found, &gone)?;
         let left = all - (gone.len() - small.stayed.len());
-        let macs = cost(&small.graph, &one())?.macs;
+        let macs = cost(&small.graph, &one_sample())?.macs;
         self.rebuild(small.graph)?;
         let text = format!("{left} of {all} channels left, {macs} multiply-accumulates");
         self.setup.observer.message(&text);

@@ -4,11 +4,15 @@
 //! n(q) = n₀ (n₁ / n₀)^q        q = steps done / steps until the last cut, at most 1
 //! ```
 //!
-//! Dead units are removed after every cut, so that fewer than `n(q)` weights may be left.
+//! A weight's score is its worth over its price, `|w| / √p` or `|w| √(v / p)`, with `p = 1` or the multiply-accumulates that it
+//! takes part in. Dead units are removed after every cut, so that fewer than `n(q)` weights may be left.
+
+use hoyer_graph::{Graph, cost};
 
 use super::cut::{apply, kept};
+use super::one_sample;
 use crate::Result;
-use crate::recipe::{Gradual, Score};
+use crate::recipe::{Gradual, Price, Score};
 use crate::snapshot::{Biases, prunable};
 use crate::threshold::{Ranking, Scale};
 use crate::trainer::Trainer;
@@ -18,6 +22,8 @@ use crate::units::Units;
 pub(super) struct Pruner {
     gradual: Gradual,
     places: Vec<usize>,
+    /// For every place, what the scores of its weights are multiplied by: `1 / √price`.
+    factors: Vec<f32>,
     from: u64,
     /// The step after which the last cut comes.
     last: u64,
@@ -28,9 +34,9 @@ impl Pruner {
     pub(super) fn new(
         gradual: Gradual,
         total: u64,
-        biases: Biases,
+        (graph, biases): (&Graph, Biases),
         (trainer, from): (&mut Trainer, Option<u64>),
-    ) -> Self {
+    ) -> Result<Self> {
         let places = prunable(trainer.params(), biases);
         let living = || places.iter().map(|i| trainer.params()[*i].nonzero() as u64).sum();
         let from = from.unwrap_or_else(living);
@@ -38,7 +44,11 @@ impl Pruner {
             trainer.watch(gradual.memory);
         }
         let last = ((gradual.until * total as f64).round() as u64).clamp(1, total.max(1));
-        Self { gradual, places, from, last }
+        let factors = match gradual.price {
+            Price::Same => vec![1.0; places.len()],
+            Price::Macs => per_mac(graph, &places)?,
+        };
+        Ok(Self { gradual, places, factors, from, last })
     }
 
     /// How many weights there were when the stage began.
@@ -84,21 +94,59 @@ impl Pruner {
                 *scores = saliency.scores(at, scores);
             }
         }
+        for (scores, factor) in scores.iter_mut().zip(&self.factors) {
+            scores.iter_mut().for_each(|score| *score *= factor);
+        }
         scores
     }
+}
+
+/// For every parameter, one over the square root of how many multiply-accumulates of one sample a weight of it takes part in; 1 if
+/// no layer multiplies with it.
+fn per_mac(graph: &Graph, places: &[usize]) -> Result<Vec<f32>> {
+    let layers = cost(graph, &one_sample())?.layers;
+    let uses = |place: &usize| {
+        let layer = layers.iter().find(|layer| layer.name == graph.params[*place].name)?;
+        Some(layer.macs as f64 / layer.total as f64)
+    };
+    let factor = |place| uses(place).map_or(1.0, |uses| uses.max(1.0).sqrt().recip() as f32);
+    Ok(places.iter().map(factor).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hoyer_graph::{Add, Conv, Role, Tensor, Type, Window};
 
     #[test]
     fn the_count_falls_by_a_constant_share_and_reaches_its_target() {
-        let gradual =
-            Gradual { weights: 100, every: 1, until: 0.5, score: Score::Magnitude, memory: 0.9 };
-        let pruner = Pruner { gradual, places: vec![], from: 10_000, last: 4 };
+        let gradual = Gradual {
+            weights: 100,
+            every: 1,
+            until: 0.5,
+            score: Score::Magnitude,
+            price: Price::Same,
+            memory: 0.9,
+        };
+        let pruner = Pruner { gradual, places: vec![], factors: vec![], from: 10_000, last: 4 };
         let counts: Vec<u64> = (0..6).map(|step| pruner.target(step)).collect();
         assert_eq!(counts, [10_000, 3_162, 1_000, 316, 100, 100]);
         assert!(!pruner.is_done(3) && pruner.is_done(4));
+    }
+
+    #[test]
+    fn a_weight_is_judged_for_each_of_its_multiply_accumulates() {
+        let mut g = Graph::new("g");
+        let mut value = g.input("x", Type::f32([1, 2, 6, 6]));
+        for (name, stride) in [("1", 1), ("2", 3)] {
+            let w = g.param(name, Role::Weight, Tensor::full(&[2, 2, 1, 1], 1.0)).unwrap();
+            let op = Conv::new(Window::square(1, stride, 0));
+            value = g.add(&format!("conv{name}"), op, &[value, w]).unwrap();
+        }
+        let bias = g.param("bias", Role::Bias, Tensor::full(&[1], 1.0)).unwrap();
+        value = g.add("add", Add, &[value, bias]).unwrap();
+        g.outputs.push(value);
+        // 6 x 6 and 2 x 2 pixels; no layer multiplies with the bias.
+        assert_eq!(per_mac(&g, &[0, 1, 2]).unwrap(), [1.0 / 6.0, 1.0 / 2.0, 1.0]);
     }
 }

@@ -96,8 +96,9 @@ impl Run<'_> {
         let total = steps as u64 * u64::from(learn.epochs);
         let pruner = learn.gradual.map(|gradual| {
             let from = (self.state.epoch > 0).then_some(self.state.pruned_from);
-            Pruner::new(gradual, total, self.biases(), (&mut trainer, from))
+            Pruner::new(gradual, total, (&self.graph, self.biases()), (&mut trainer, from))
         });
+        let pruner = pruner.transpose()?;
         if learn.narrow.is_some_and(|narrow| narrow.score == recipe::Score::Fisher) {
             trainer.watch(recipe::long());
         }

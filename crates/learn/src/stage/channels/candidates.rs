@@ -6,8 +6,9 @@ use hoyer_graph::groups::{Channel, Groups, cut, groups};
 use hoyer_graph::{Graph, cost};
 
 use super::round::{Block, blocks};
-use super::score::{Measure, Price, Scored, one, order};
+use super::score::{Measure, Price, Scored, order};
 use crate::Result;
+use crate::stage::one_sample;
 
 /// How many blocks are asked, at most, whether they can stay after all.
 const SECOND_LOOKS: usize = 32;
@@ -63,7 +64,7 @@ impl Candidates {
     /// for which there is room. All of them if that is not enough.
     pub(super) fn fewest(&self, graph: &Graph, price: Price, most: u64) -> Result<Vec<Channel>> {
         let left = |gone: &[Channel]| -> Result<u64> {
-            let cost = cost(&cut(graph, &self.found, gone)?.graph, &one())?;
+            let cost = cost(&cut(graph, &self.found, gone)?.graph, &one_sample())?;
             Ok(if price == Price::Macs { cost.macs } else { cost.parameters })
         };
         if left(&[])? <= most {
@@ -117,7 +118,7 @@ mod tests {
         let gone = candidates.fewest(&g, Price::Macs, most).unwrap();
         let small = cut(&g, &candidates.found, &gone).unwrap().graph;
         let width = |at: usize| small.params[at].tensor.shape()[0];
-        (cost(&small, &one()).unwrap().macs, [width(0), width(1)])
+        (cost(&small, &one_sample()).unwrap().macs, [width(0), width(1)])
     }
 
     #[test]

@@ -11,9 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hoyer_graph::groups::{Channel, Groups, Member};
-use hoyer_graph::{Bindings, Graph, Role, cost, strides};
+use hoyer_graph::{Graph, Role, cost, strides};
 
 use crate::Result;
+use crate::stage::one_sample;
 
 /// What a channel costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +42,6 @@ pub(super) struct Scored {
     pub(super) channel: Channel,
 }
 
-/// The sizes of one sample.
-pub(super) fn one() -> Bindings {
-    Bindings::from([("batch".to_owned(), 1)])
-}
-
 /// All channels that may go, those that matter least for their price first.
 pub(super) fn order(
     graph: &Graph,
@@ -53,7 +49,7 @@ pub(super) fn order(
     price: Price,
     measure: Measure<'_>,
 ) -> Result<Vec<Scored>> {
-    let layers = cost(graph, &one())?.layers;
+    let layers = cost(graph, &one_sample())?.layers;
     let amount = |member: &Member| {
         let name = &graph.param_at(member.param).name;
         let layer = layers.iter().find(|layer| layer.name == *name);
