@@ -159,6 +159,19 @@ fn a_missed_promise_is_exit_code_1_and_still_written() {
 }
 
 #[test]
+fn a_log_gets_a_line_for_each_epoch_and_stage_unless_it_is_to_be_quiet() {
+    let folder = folder_with(RECIPE);
+    let log = |line: &str| String::from_utf8(run(folder.path(), line).stderr).unwrap();
+    let text = log("compress --recipe r.toml -o out");
+    let epochs: Vec<&str> = text.lines().filter(|line| line.contains(" epoch ")).collect();
+    assert_eq!(epochs.len(), 11, "{text}");
+    assert!(epochs[0].starts_with("1 epoch 1 of 4, "), "{text}");
+    assert!(epochs[10].starts_with("4 epoch 3 of 3, ") && epochs[10].ends_with(" %"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("weights left")).count(), 4, "{text}");
+    assert_eq!(log("compress --recipe r.toml --quiet -o quiet"), "");
+}
+
+#[test]
 fn the_number_of_threads_does_not_change_a_byte() {
     let folder = folder_with(RECIPE);
     for threads in ["1", "2"] {
@@ -287,7 +300,7 @@ fn a_checkpoint_of_another_recipe_is_not_gone_on_with() {
 fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     let optimizer = "epochs = 4\noptimizer = { name = 'sgd', lr = 1e30 }\npenalty";
     let folder = folder_with(&RECIPE.replace("epochs = 4\npenalty", optimizer));
-    let text = refused(folder.path(), "compress --recipe r.toml -o out");
+    let text = refused(folder.path(), "compress --recipe r.toml -q -o out");
     assert!(text.contains("loss or gradient is not finite in step"), "{text}");
     assert!(text.contains("it began with"), "{text}");
     assert!(text.ends_with("try a smaller learning rate or lambda"), "{text}");
@@ -309,7 +322,7 @@ fn a_model_file_is_not_written_over() {
 #[test]
 fn a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_room() {
     let folder = folder_with(RECIPE);
-    let line = "trap '' XFSZ; ulimit -f 16; exec \"$0\" compress --recipe r.toml -o out";
+    let line = "trap '' XFSZ; ulimit -f 16; exec \"$0\" compress --recipe r.toml -q -o out";
     let output = Command::new("sh")
         .args(["-c", line, env!("CARGO_BIN_EXE_hoyer")])
         .current_dir(folder.path())

@@ -1,9 +1,9 @@
-//! Progress bars on stderr: silent when stderr is no terminal, or when asked to be.
+//! Progress on stderr: a bar on a terminal, a line an epoch where there is none (a log), nothing when asked to be quiet.
 //!
 //! Not here: what a run reports (`hoyer_learn::observer`).
 
 use std::cell::Cell;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use hoyer_learn::observer::{Observer, Progress};
 use hoyer_learn::recipe::Stage;
@@ -17,9 +17,10 @@ pub(crate) fn bytes(quiet: bool) -> ProgressBar {
     styled(quiet, "{msg:24} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}")
 }
 
-/// A bar for each stage of a run.
+/// A bar for each stage of a run, or lines.
 pub(crate) struct StageBar {
     bar: ProgressBar,
+    quiet: bool,
     epochs: Cell<u32>,
     resumed: Cell<bool>,
 }
@@ -27,13 +28,16 @@ pub(crate) struct StageBar {
 impl StageBar {
     pub(crate) fn new(quiet: bool) -> Self {
         let bar = styled(quiet, "{prefix:14} {bar:20} {percent:>3}% ETA {eta:>4} {msg}");
-        Self { bar, epochs: Cell::new(0), resumed: Cell::new(false) }
+        Self { bar, quiet, epochs: Cell::new(0), resumed: Cell::new(false) }
     }
 
-    /// Writes a line above the bar, unless nothing is shown. Asks the bar first: inside `suspend` it is locked.
+    /// Writes a line, above the bar if there is one. Asks the bar first: inside `suspend` it is locked.
     fn say(&self, line: &str) {
-        if !self.bar.is_hidden() {
-            self.bar.suspend(|| eprintln!("{line}"));
+        match (self.quiet, self.bar.is_hidden()) {
+            (true, _) => {}
+            // Nobody is told if the log cannot be written; the run goes on.
+            (false, true) => drop(writeln!(std::io::stderr(), "{line}")),
+            (false, false) => self.bar.suspend(|| eprintln!("{line}")),
         }
     }
 }
@@ -60,9 +64,15 @@ impl Observer for StageBar {
         self.bar.set_position(done);
     }
 
-    fn epoch_done(&self, _: usize, record: &EpochRecord) {
+    fn epoch_done(&self, index: usize, record: &EpochRecord) {
         let accuracy = record.validation_accuracy.map_or_else(String::new, percent);
-        self.bar.set_message(format!("epoch {} of {} {accuracy}", record.epoch, self.epochs.get()));
+        let epoch = format!("epoch {} of {}", record.epoch, self.epochs.get());
+        if self.bar.is_hidden() {
+            let seconds = record.seconds;
+            let line = format!("{} {epoch}, {seconds:.1} s  validation {accuracy:>8}", index + 1);
+            self.say(&line);
+        }
+        self.bar.set_message(format!("{epoch} {accuracy}"));
     }
 
     fn stage_done(&self, index: usize, record: &StageRecord) {
