@@ -7,6 +7,7 @@
 
 mod ahead;
 mod average;
+mod channel_saliency;
 pub mod check;
 mod checkpoint;
 pub mod clip;

@@ -11,6 +11,7 @@ use hoyer_kernels::pool::{Chunks, Pool};
 use hoyer_run::Choice;
 
 use crate::ahead::{self, Batch};
+use crate::channel_saliency::ChannelSaliency;
 use crate::optimizer::{Optimizer, Pace, Parameter};
 use crate::penalty::{Penalty, View};
 use crate::recipe::Learn;
@@ -34,6 +35,7 @@ pub(crate) struct Trainer {
     classes: usize,
     clip: Option<clip::Config>,
     saliency: Option<Saliency>,
+    channels: Option<ChannelSaliency>,
     /// Place among the trained of each tensor that saliency looks at.
     watched: Vec<usize>,
     batch: usize,
@@ -83,7 +85,8 @@ impl Trainer {
         })?;
         let place = |i: &usize| step.trained.iter().position(|id| id.0 == *i);
         let watched = prunable(&step.params, settings.biases).iter().filter_map(place).collect();
-        Ok(Self { step, classes, clip: learn.clip, saliency: None, watched, batch })
+        let clip = learn.clip;
+        Ok(Self { step, classes, clip, saliency: None, channels: None, watched, batch })
     }
 
     /// Those of the inference graph, then constants.
@@ -104,6 +107,29 @@ impl Trainer {
 
     pub(crate) fn saliency(&mut self) -> Option<&mut Saliency> {
         self.saliency.as_mut()
+    }
+
+    /// From now on looks at the channels of this network, which is the one in training, for scores.
+    pub(crate) fn watch_channels(&mut self, graph: &Graph, memory: f64) -> Result<()> {
+        self.channels = Some(ChannelSaliency::new(memory, graph, &self.step.trained)?);
+        Ok(())
+    }
+
+    /// What was seen for scores, of weights or channels.
+    pub(crate) fn means(&self) -> Vec<Vec<f32>> {
+        let of_weights = self.saliency.as_ref().map(|found| found.means.clone());
+        let of_channels = || self.channels.as_ref().map(ChannelSaliency::means);
+        of_weights.or_else(of_channels).unwrap_or_default()
+    }
+
+    /// Goes on from what was seen.
+    pub(crate) fn restore_means(&mut self, means: &[Vec<f32>]) {
+        if let Some(saliency) = &mut self.saliency {
+            saliency.means.clone_from_slice(means);
+        }
+        if let Some(channels) = &mut self.channels {
+            channels.restore(means);
+        }
     }
 
     pub(crate) fn optimizer(&mut self) -> &mut Optimizer {
@@ -162,6 +188,11 @@ impl Trainer {
             saliency.look_at(watched, &self.step.pool);
         }
         let net = &self.step;
+        if let Some(channels) = &mut self.channels {
+            let weights = |at: usize| net.params[net.trained[at].0].tensor.data();
+            let both = |at: usize| (weights(at), net.program.value(gradients[at]));
+            channels.look_at(both);
+        }
         let living = gradients
             .iter()
             .zip(&net.trained)

@@ -175,6 +175,9 @@ pub enum Score {
     /// `w² v`, `v` a running mean of the squared gradient of the task's loss: about what the loss loses with the
     /// weight (after `OBD`, LeCun, Denker & Solla (1990), with the empirical Fisher information as curvature).
     Fisher,
+    /// For channels: the running mean of `(Σ w g)²` over all that reads the channel, `g` the gradient of the task's loss: about
+    /// what the loss loses with the channel (after Molchanov et al. (2019), arXiv 1906.10771, with a gate for each channel).
+    Taylor,
 }
 
 /// What a weight costs.
@@ -266,6 +269,10 @@ impl Learn {
 
 impl Gradual {
     fn check(self) -> Result<()> {
+        if self.score == Score::Taylor {
+            let text = "gradual cuts weights, and score = \"taylor\" is for channels (narrow)";
+            return Err(Error::Recipe(text.into()));
+        }
         within("gradual.weights", self.weights as f64, "at least 1", |x| x >= 1.0)?;
         within("gradual.every", self.every as f64, "at least 1", |x| x >= 1.0)?;
         within("gradual.until", self.until, "(0, 1]", |x| x > 0.0 && x <= 1.0)?;

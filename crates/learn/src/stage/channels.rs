@@ -39,6 +39,7 @@ impl Run<'_> {
         let measure = match narrow.score {
             recipe::Score::Magnitude => Measure::Share,
             recipe::Score::Fisher => Measure::Fisher(&fisher),
+            recipe::Score::Taylor => Measure::Taylor(&self.state.saliency),
         };
         let candidates = Candidates::of(&self.graph, Price::Macs, measure, narrow.round_to)?;
         let gone = candidates.fewest(&self.graph, Price::Macs, macs)?;
@@ -53,7 +54,11 @@ impl Run<'_> {
             }
         }
         without.cut(&all, self.state.average.iter_mut())?;
-        without.cut(&pruned, self.state.saliency.iter_mut())?;
+        match narrow.score {
+            // Other groups are left, so channels are seen anew.
+            recipe::Score::Taylor => self.state.saliency.clear(),
+            _ => without.cut(&pruned, self.state.saliency.iter_mut())?,
+        }
         let small = cut(&self.graph, found, &gone)?.graph;
         self.rebuild(small)?;
         self.state.params = Snapshot::of(&self.graph.params, self.graph.params.len());

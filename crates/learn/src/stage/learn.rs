@@ -99,8 +99,10 @@ impl Run<'_> {
             Pruner::new(gradual, total, (&self.graph, self.biases()), (&mut trainer, from))
         });
         let pruner = pruner.transpose()?;
-        if learn.narrow.is_some_and(|narrow| narrow.score == recipe::Score::Fisher) {
-            trainer.watch(recipe::long());
+        match learn.narrow.map(|narrow| narrow.score) {
+            Some(recipe::Score::Fisher) => trainer.watch(recipe::long()),
+            Some(recipe::Score::Taylor) => trainer.watch_channels(&self.graph, recipe::long())?,
+            Some(recipe::Score::Magnitude) | None => {}
         }
         self.state.pruned_from = match &pruner {
             Some(pruner) => pruner.from(),
@@ -131,9 +133,7 @@ impl Run<'_> {
         if let Some(optimizer) = &self.state.optimizer {
             trainer.optimizer().restore(optimizer.clone())?;
         }
-        if let Some(saliency) = trainer.saliency() {
-            saliency.means.clone_from(&self.state.saliency);
-        }
+        trainer.restore_means(&self.state.saliency);
         if let Some(average) = average {
             average.means.clone_from(&self.state.average);
         }
@@ -225,7 +225,7 @@ impl Run<'_> {
             average.put(&mut self.graph.params);
         }
         state.optimizer = Some(trainer.optimizer().state());
-        state.saliency = trainer.saliency().map(|found| found.means.clone()).unwrap_or_default();
+        state.saliency = trainer.means();
         state.epoch += 1;
         state.epochs += 1;
         state.step += course.steps as u64;

@@ -330,6 +330,19 @@ fn a_network_is_narrowed_while_it_learns_and_resumes_so() {
 }
 
 #[test]
+fn channels_go_by_what_their_readers_say_together_and_the_run_resumes_so() {
+    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    let narrowing = NARROWING.replace("until = 0.45", "until = 0.45, score = \"taylor\"");
+    let recipe = recipe(&format!("{text}{narrowing}"));
+    let outcome = run_on(1, &recipe, None).unwrap();
+    assert!(outcome.accuracy > 0.9, "{}", outcome.accuracy);
+    check_resume(&recipe, &[61, 81, 101, 121, 141, 199]);
+    let of_weights = RECIPE.replace("score = \"fisher\"", "score = \"taylor\"");
+    let error = Recipe::parse(&of_weights).unwrap_err().to_string();
+    assert!(error.contains("score = \"taylor\" is for channels"), "{error}");
+}
+
+#[test]
 fn channels_that_the_loss_does_not_feel_go_first_and_the_run_resumes_so() {
     let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
     let fisher = NARROWING.replace("until = 0.45", "until = 0.45, score = 'fisher'");

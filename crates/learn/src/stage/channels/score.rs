@@ -6,11 +6,11 @@
 //! `w_c` are a layer's weights of channel `c`, made by it or read from it. A layer's own mean makes layers comparable, as in
 //! Fang et al. (2023), "DepGraph", arXiv 2301.12900, section 3.4. Or what the loss would lose: `Σ w² v` over its layers, with `v`
 //! the running mean of `g²` (see `saliency`). A channel is gone if all that makes it is zero, or all that reads it; each side
-//! is an estimate, and their mean is taken. Under a budget, a channel's score counts for each unit that it takes of it.
+//! is an estimate, and their mean is taken. Or what is known of the channel itself (see `channel_saliency`). Under a budget, a channel's score counts for each unit that it takes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoyer_graph::groups::{Channel, Groups, Member};
+use hoyer_graph::groups::{Channel, ChannelGroup, Groups, Member};
 use hoyer_graph::{Graph, Role, cost, strides};
 
 use crate::Result;
@@ -33,6 +33,8 @@ pub(super) enum Measure<'a> {
     Share,
     /// `w² v`, with `v` of each parameter by its place.
     Fisher(&'a BTreeMap<usize, &'a [f32]>),
+    /// What is known of each channel of each group itself (see `channel_saliency`).
+    Taylor(&'a [Vec<f32>]),
 }
 
 /// A channel and how much it matters for its price.
@@ -61,15 +63,6 @@ pub(super) fn order(
     };
     let mut scored = Vec::new();
     for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
-        let weighed = channels.members.iter().filter_map(|member| {
-            energies_of(graph, member, measure).map(|energies| (member.axis, energies))
-        });
-        let (axes, energies): (BTreeSet<usize>, Vec<Vec<f64>>) = weighed.unzip();
-        // A mean over layers or over sides: one axis of a weight makes channels, another reads them.
-        let parts = match measure {
-            Measure::Share => energies.len(),
-            Measure::Fisher(_) => axes.len(),
-        };
         let price = match price {
             Price::Same => 1.0,
             Price::Macs | Price::Parameters => {
@@ -77,14 +70,28 @@ pub(super) fn order(
                 all.max(1.0) / channels.channels as f64
             }
         };
-        for index in 0..channels.channels {
-            let sum: f64 = energies.iter().map(|layer| layer[index]).sum();
-            let score = sum / parts.max(1) as f64 / price;
-            scored.push(Scored { score, channel: Channel { group, index } });
-        }
+        let worth = match measure {
+            Measure::Taylor(means) => means[group].iter().map(|v| f64::from(*v)).collect(),
+            Measure::Share | Measure::Fisher(_) => worth(graph, channels, measure),
+        };
+        let score =
+            |(index, worth)| Scored { score: worth / price, channel: Channel { group, index } };
+        scored.extend(worth.into_iter().enumerate().map(score));
     }
     scored.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.channel.cmp(&b.channel)));
     Ok(scored)
+}
+
+/// What the channels of a group are worth by their weights: a mean over layers or over sides.
+fn worth(graph: &Graph, channels: &ChannelGroup, measure: Measure<'_>) -> Vec<f64> {
+    let weighed = channels.members.iter().filter_map(|member| {
+        energies_of(graph, member, measure).map(|energies| (member.axis, energies))
+    });
+    // One axis of a weight makes channels, another reads them.
+    let (axes, energies): (BTreeSet<usize>, Vec<Vec<f64>>) = weighed.unzip();
+    let parts = if matches!(measure, Measure::Share) { energies.len() } else { axes.len() };
+    let sum = |index: usize| energies.iter().map(|layer| layer[index]).sum::<f64>();
+    (0..channels.channels).map(|index| sum(index) / parts.max(1) as f64).collect()
 }
 
 /// For every channel of a layer's weight, what its weights are worth together; none for other parameters.
@@ -97,7 +104,7 @@ fn energies_of(graph: &Graph, member: &Member, measure: Measure<'_>) -> Option<V
     let (stride, size) = (strides(tensor.shape())[member.axis], tensor.shape()[member.axis]);
     let mut sums = vec![0.0; size];
     let means = match measure {
-        Measure::Share => None,
+        Measure::Share | Measure::Taylor(_) => None,
         Measure::Fisher(means) => Some(*means.get(&member.param.0)?),
     };
     for (i, w) in tensor.data().iter().enumerate() {
