@@ -5,7 +5,8 @@
 //! ```
 //! Elements of one operand are broadcast from where they lie; the other is read where it lies too if its
 //! columns stand side by side (`plane_product`) and its rows do not fight for the same sets of the cache; else it is copied.
-//! Where columns do not stand side by side (a linear layer's forward pass), the transposed product is computed: `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
+//! Where columns do not stand side by side (a linear layer's forward pass), they are copied if they are few beside the rows; else the transposed
+//! product is computed: `Cᵀ = Bᵀ · Aᵀ`, so that the small operand is the one that is copied.
 //! A piece is computed by one thread in a fixed order, so the result does not depend on the number of threads,
 //! and nothing is allocated in a run. One row times a transposed matrix has a kernel of its own (`gemv`).
 //! Not here: convolutions (`conv`).
@@ -14,7 +15,9 @@ use crate::cache::collide;
 use crate::isa::vectorize;
 use crate::lanes::LANES;
 use crate::matrix::Matrix;
-use crate::plane_product::{Finish, PANEL, Places, Product, Small, plane_product};
+use crate::plane_product::{
+    Finish, PANEL, Places, Product, Small, pack_columns, packed_len, plane_product,
+};
 use crate::pool::{Chunks, Pool};
 use crate::transpose::{transpose, transpose_padded};
 
@@ -66,6 +69,9 @@ const MACS_PER_PIECE: usize = 300_000;
 /// Pieces of a large product: enough for all threads, few enough that each reads much of what it has read before.
 const PIECES: usize = 32;
 
+/// From so many terms on, rows whose terms lie apart are copied: one line of the cache for each would push out all others.
+const FAR_TERMS: usize = 256;
+
 /// Columns of a strip of the copied operand: what a tile of the product reads, one term after the other.
 const STRIP: usize = 2 * LANES;
 
@@ -103,31 +109,67 @@ pub struct Gemm {
     rows: usize,
     cols: usize,
     places: Places,
-    /// Whether `B` is read and `C` is written where they lie.
-    direct: bool,
+    way: Way,
+    /// Whether pieces of the broadcast operand are copied.
+    packs: bool,
     /// Columns of the read operand and the product in scratch memory: whole vectors.
     width: usize,
     /// Rows of a piece.
     piece: usize,
 }
 
+/// What is copied before and after a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Nothing: `B` is read and `C` is written where they lie.
+    InPlace,
+    /// `B`; `C` is written where it lies.
+    Columns,
+    /// The read operand and the product: the transposed one if `B` is stored so.
+    Both,
+}
+
+impl Way {
+    fn of(sizes: Sizes) -> Self {
+        let Sizes { m, n, k, trans_b, .. } = sizes;
+        if !trans_b && n >= LANES && !collide(k, n) {
+            Self::InPlace
+        } else if trans_b && n >= STRIP && k * n < k * m + m * n {
+            Self::Columns
+        } else {
+            Self::Both
+        }
+    }
+}
+
 impl Gemm {
     /// Prepares a product.
     pub fn new(sizes: Sizes) -> Self {
-        let Sizes { m, n, k, trans_b, .. } = sizes;
-        let (rows, cols) = if trans_b { (n, m) } else { (m, n) };
+        let (Sizes { m, n, k, trans_a, trans_b }, way) = (sizes, Way::of(sizes));
+        let (rows, cols) = if trans_b && way == Way::Both { (n, m) } else { (m, n) };
         let width = cols.next_multiple_of(STRIP).max(STRIP);
-        let direct = !trans_b && cols >= LANES && !collide(k, cols);
-        let places = if direct { Places::flat(cols, cols, k) } else { strips(width, k) };
+        let places = match way {
+            Way::InPlace => Places::flat(cols, cols, k),
+            Way::Columns => strips(width, k, cols),
+            Way::Both => strips(width, k, width),
+        };
+        let packs = way != Way::Both && trans_a && k >= FAR_TERMS;
         let wanted = MACS_PER_PIECE.div_ceil((cols * k).max(1)).max(rows / PIECES);
         let piece = wanted.next_multiple_of(PANEL).min(rows.next_multiple_of(PANEL)).max(PANEL);
-        Self { sizes, rows, cols, places, direct, width, piece }
+        Self { sizes, rows, cols, places, way, packs, width, piece }
     }
 
     /// How much scratch memory [`Self::run`] needs, in elements.
     pub fn scratch_len(&self) -> usize {
-        let one_vector = self.sizes.m == 1 && self.sizes.trans_b;
-        if self.direct || one_vector { 0 } else { (self.sizes.k + self.rows) * self.width }
+        if self.sizes.m == 1 && self.sizes.trans_b {
+            return 0;
+        }
+        let packed = if self.packs { packed_len(self.rows, self.sizes.k) } else { 0 };
+        match self.way {
+            Way::InPlace => packed,
+            Way::Columns => self.sizes.k * self.width + packed,
+            Way::Both => (self.sizes.k + self.rows) * self.width,
+        }
     }
 
     /// Computes `c = a · b`, then the epilogue.
@@ -168,57 +210,72 @@ impl Gemm {
             finish_row(c, epilogue.bias, epilogue.activation.floor());
             return;
         }
-        let (left, right) = if trans_b { (b.transposed(), a.transposed()) } else { (a, b) };
-        if self.direct {
-            self.in_place(pool, left, right, c, epilogue);
-        } else {
-            self.through_copies(pool, left, right, c, epilogue, scratch);
+        match self.way {
+            Way::InPlace => self.in_place(pool, (a, b.data()), c, epilogue, scratch),
+            Way::Columns => {
+                let (copy, scratch) = scratch.split_at_mut(k * self.width);
+                pool.for_each(self.width / STRIP, Chunks::new(copy, k * STRIP), |i, copy| {
+                    // The last strip ends with the matrix.
+                    copy_strip(b, (i * STRIP).min(n - STRIP), copy);
+                });
+                self.in_place(pool, (a, copy), c, epilogue, scratch);
+            }
+            Way::Both if trans_b => {
+                let (left, right) = (b.transposed(), a.transposed());
+                self.through_copies(pool, (left, right), c, epilogue, scratch);
+            }
+            Way::Both => self.through_copies(pool, (a, b), c, epilogue, scratch),
         }
     }
 
-    /// One piece of the product, into rows of `stride` elements.
-    fn piece(
-        &self,
-        i: usize,
-        left: Matrix<'_>,
-        right: &[f32],
-        out: &mut [f32],
-        stride: usize,
-        floor: f32,
-    ) {
-        let rows = self.piece.min(self.rows - i * self.piece);
+    /// Rows of a piece.
+    fn rows_of(&self, i: usize) -> usize {
+        self.piece.min(self.rows - i * self.piece)
+    }
+
+    /// The broadcast operand of a piece where it lies.
+    fn small<'a>(&self, i: usize, left: Matrix<'a>) -> Small<'a> {
         let first = &left.data()[i * self.piece * left.row_stride()..];
-        let small = Small::strided(first, left.row_stride(), left.col_stride());
-        let finish = Finish { bias: None, floor };
-        let product = Product { small, rows, row_stride: stride, finish };
-        plane_product(&product, &self.places, right, out);
+        Small::strided(first, left.row_stride(), left.col_stride())
     }
 
     fn in_place(
         &self,
         pool: &Pool,
-        left: Matrix<'_>,
-        right: Matrix<'_>,
+        (left, right): (Matrix<'_>, &[f32]),
         c: &mut [f32],
         epilogue: &Epilogue<'_>,
+        scratch: &mut [f32],
     ) {
-        let chunk = self.piece * self.cols;
+        let (tasks, k) = (self.rows.div_ceil(self.piece), self.sizes.k);
         let floor =
             if epilogue.bias.is_some() { f32::NEG_INFINITY } else { epilogue.activation.floor() };
-        pool.for_each(self.rows.div_ceil(self.piece), Chunks::new(c, chunk), |i, c| {
-            self.piece(i, left, right.data(), c, self.cols, floor);
+        let multiply = |i: usize, small: Small<'_>, c: &mut [f32]| {
+            let finish = Finish { bias: None, floor };
+            let product = Product { small, rows: self.rows_of(i), row_stride: self.cols, finish };
+            plane_product(&product, &self.places, right, c);
             if epilogue.bias.is_some() {
                 let floor = epilogue.activation.floor();
                 c.chunks_exact_mut(self.cols).for_each(|row| finish_row(row, epilogue.bias, floor));
             }
+        };
+        let pieces = Chunks::new(c, self.piece * self.cols);
+        if !self.packs {
+            return pool.for_each(tasks, pieces, |i, c| multiply(i, self.small(i, left), c));
+        }
+        let packed = &mut scratch[..packed_len(self.rows, k)];
+        let parts = (pieces, Chunks::new(packed, packed_len(self.piece, k)));
+        pool.for_each(tasks, parts, |i, (c, packed)| {
+            let rows = i * self.piece..i * self.piece + self.rows_of(i);
+            pack_columns(packed, (left.data(), left.col_stride()), rows, k);
+            multiply(i, Small::packed(packed, k), c);
         });
     }
 
     fn through_copies(
         &self,
         pool: &Pool,
-        left: Matrix<'_>,
-        right: Matrix<'_>,
+        (left, right): (Matrix<'_>, Matrix<'_>),
         c: &mut [f32],
         epilogue: &Epilogue<'_>,
         scratch: &mut [f32],
@@ -232,7 +289,9 @@ impl Gemm {
         let copy = &*copy;
         let tasks = self.rows.div_ceil(self.piece);
         pool.for_each(tasks, Chunks::new(products, self.piece * width), |i, out| {
-            self.piece(i, left, copy, out, width, f32::NEG_INFINITY);
+            let (small, rows) = (self.small(i, left), self.rows_of(i));
+            let product = Product { small, rows, row_stride: width, finish: Finish::NOTHING };
+            plane_product(&product, &self.places, copy, out);
         });
         let (products, n, floor) = (&*products, self.sizes.n, epilogue.activation.floor());
         pool.for_each(self.sizes.m.div_ceil(STRIP), Chunks::new(c, STRIP * n), |i, c| {
@@ -248,11 +307,12 @@ impl Gemm {
     }
 }
 
-/// Where the vectors of an operand lie that [`copy_strip`] copied.
-fn strips(width: usize, k: usize) -> Places {
+/// Where the vectors of an operand lie that [`copy_strip`] copied, and where they are written: the last strip ends with the columns.
+fn strips(width: usize, k: usize, cols: usize) -> Places {
     let starts = (0..width).step_by(LANES);
     let from = starts.clone().map(|j| j / STRIP * STRIP * k + j % STRIP).collect();
-    Places::new(from, starts.collect(), (0..k).map(|term| term * STRIP).collect())
+    let to = starts.map(|j| (j / STRIP * STRIP).min(cols - STRIP) + j % STRIP).collect();
+    Places::new(from, to, (0..k).map(|term| term * STRIP).collect())
 }
 
 /// Copies the columns of a matrix from `first` on, row after row, filled up with zeros to a strip.
@@ -322,6 +382,8 @@ mod tests {
             (6, 8, 0),
             (20, 33, 1),
             (33, 20, 1),
+            (70, 17, 300),
+            (100, 48, 257),
         ];
         for (m, n, k) in shapes {
             for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {

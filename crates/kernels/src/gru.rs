@@ -216,8 +216,8 @@ pub struct ByOutputs<'a> {
 /// Gradients by a layer's inputs.
 #[derive(Debug)]
 pub struct ByInputs<'a> {
-    /// By the features.
-    pub x: &'a mut [f32],
+    /// By the features, if anybody asks.
+    pub x: Option<&'a mut [f32]>,
     /// By the weights of the features.
     pub w: &'a mut [f32],
     /// By the weights of the hidden units.
@@ -300,11 +300,12 @@ impl Gradient {
                 part_mut(initial, sizes.directions, direction).copy_from_slice(states[0]);
             }
             self.by_weights(pool, inputs.x, &trace, (d, direction), scratch);
+            let Some(x) = &mut d.x else { continue };
             for (i, gates) in [&*trace.gates, trace.g].into_iter().enumerate() {
-                let into = if direction + i == 0 { &mut *d.x } else { &mut *dx };
+                let into = if direction + i == 0 { &mut **x } else { &mut *dx };
                 self.by_x[i].run(pool, (gates, weights.w[i]), into, &Epilogue::default(), scratch);
                 if direction + i > 0 {
-                    add(d.x, dx);
+                    add(x, dx);
                 }
             }
         }
@@ -409,8 +410,8 @@ impl Gradient {
         let (beside_w, beside_r) = part_mut(d.b, directions, direction).split_at_mut(3 * count);
         for (b, by_new) in [(beside_w, &*trace.g), (beside_r, by_new)] {
             let (gates, new) = b.split_at_mut(2 * count);
-            sum_rows(trace.gates, gates);
-            sum_rows(by_new, new);
+            sum_rows(pool, trace.gates, gates);
+            sum_rows(pool, by_new, new);
         }
     }
 }

@@ -97,6 +97,25 @@ pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// As [`vectorize`], with AVX-512 too: for loops over so much arithmetic that wide vectors pay.
+#[inline(always)]
+pub fn vectorize_wide<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        // SAFETY: `has_avx512` is true only on a machine that has AVX-512.
+        return unsafe { with_avx512(f) };
+    }
+    vectorize(f)
+}
+
+/// # Safety
+/// The machine must have AVX2, FMA and the foundation of AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f")]
+unsafe fn with_avx512<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
 /// # Safety
 /// The machine must have AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]

@@ -39,6 +39,31 @@ pub(crate) fn pack(
     }
 }
 
+/// Packs these rows of a matrix whose columns lie one after the other, `stride` apart.
+///
+/// # Panics
+/// If an element lies outside the matrix, or `packed` is too short.
+pub(crate) fn pack_columns(
+    packed: &mut [f32],
+    (columns, stride): (&[f32], usize),
+    rows: std::ops::Range<usize>,
+    terms: usize,
+) {
+    for term in 0..terms {
+        let column = &columns[term * stride..][rows.clone()];
+        let (whole, rest) = column.as_chunks::<PANEL>();
+        let mut at = term * PANEL;
+        for panel in whole {
+            packed[at..at + PANEL].copy_from_slice(panel);
+            at += terms * PANEL;
+        }
+        if !rest.is_empty() {
+            packed[at..at + rest.len()].copy_from_slice(rest);
+            packed[at + rest.len()..at + PANEL].fill(0.0);
+        }
+    }
+}
+
 /// Where vectors of eight pixels are read and written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Places {

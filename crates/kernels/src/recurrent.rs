@@ -2,7 +2,10 @@
 //!
 //! Not here: the cells (`lstm`, `gru`).
 
+pub(crate) mod strips;
+
 use crate::gemm::{Gemm, Sizes as Product};
+use crate::pool::{Chunks, Pool};
 
 /// Sizes of a recurrent layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +107,16 @@ pub(crate) fn add(y: &mut [f32], x: &[f32]) {
 }
 
 /// `y = Σ` of the rows of `x`.
-pub(crate) fn sum_rows(x: &[f32], y: &mut [f32]) {
-    y.fill(0.0);
-    crate::isa::vectorize(|| x.chunks_exact(y.len()).for_each(|row| add(y, row)));
+pub(crate) fn sum_rows(pool: &Pool, x: &[f32], y: &mut [f32]) {
+    /// Columns of a task.
+    const WIDTH: usize = 64;
+    let count = y.len();
+    pool.for_each(count.div_ceil(WIDTH), Chunks::new(y, WIDTH), |task, y| {
+        y.fill(0.0);
+        let width = y.len();
+        let rows = x.chunks_exact(count).map(|row| &row[task * WIDTH..][..width]);
+        crate::isa::vectorize(|| rows.for_each(|row| add(y, row)));
+    });
 }
 
 /// Cuts the next `len` elements off scratch memory.

@@ -302,6 +302,7 @@ impl<'a> Compiler<'a> {
         let types = |ids: &[ValueId]| -> Vec<DType> {
             ids.iter().map(|id| self.graph.value(*id).kind.dtype).collect()
         };
+        let wanted: Vec<bool> = scheduled.writes.iter().map(|id| self.needed[id.0]).collect();
         let (input_types, output_types) = (types(&scheduled.reads), types(&scheduled.writes));
         let constant = |id: &ValueId| {
             let param = self.graph.param_of(*id).filter(|_| self.is_trained)?;
@@ -312,6 +313,7 @@ impl<'a> Compiler<'a> {
             node,
             inputs: &inputs,
             outputs: &outputs,
+            wanted: &wanted,
             input_types: &input_types,
             output_types: &output_types,
             constants: &constants,

@@ -96,6 +96,8 @@ pub(crate) struct Site<'a> {
     pub(crate) inputs: &'a [Vec<usize>],
     /// Shapes of its outputs.
     pub(crate) outputs: &'a [Vec<usize>],
+    /// For every output: whether anybody reads it.
+    pub(crate) wanted: &'a [bool],
     /// Element types of its inputs.
     pub(crate) input_types: &'a [DType],
     /// Element types of its outputs.

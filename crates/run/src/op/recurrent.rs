@@ -11,6 +11,8 @@ struct LstmForward(lstm::Forward);
 struct LstmBackward {
     kernel: lstm::Gradient,
     given: [bool; 3],
+    /// Whether anybody asks for the gradient by the features.
+    by_features: bool,
 }
 
 struct GruForward(gru::Forward);
@@ -18,6 +20,8 @@ struct GruForward(gru::Forward);
 struct GruBackward {
     kernel: gru::Gradient,
     given: [bool; 2],
+    /// Whether anybody asks for the gradient by the features.
+    by_features: bool,
 }
 
 /// Takes layers with steps, samples, features and hidden units.
@@ -39,7 +43,8 @@ pub(crate) fn lstm(op: &LSTM, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
 
 pub(crate) fn lstm_gradient(op: &LSTMGradient, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let sizes = sizes(op.lstm.hidden_size, op.lstm.direction, site)?;
-    Some(Box::new(LstmBackward { kernel: lstm::Gradient::new(sizes), given: op.given }))
+    let (kernel, by_features) = (lstm::Gradient::new(sizes), site.wanted[0]);
+    Some(Box::new(LstmBackward { kernel, given: op.given, by_features }))
 }
 
 pub(crate) fn gru(op: &GRU, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
@@ -50,7 +55,7 @@ pub(crate) fn gru(op: &GRU, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
 pub(crate) fn gru_gradient(op: &GRUGradient, site: &Site<'_>) -> Option<Box<dyn Kernel>> {
     let sizes = sizes(op.gru.hidden_size, op.gru.direction, site)?;
     let kernel = gru::Gradient::new(sizes, reset(&op.gru));
-    Some(Box::new(GruBackward { kernel, given: op.given }))
+    Some(Box::new(GruBackward { kernel, given: op.given, by_features: site.wanted[0] }))
 }
 
 /// The first of `count` inputs, which belong to the layer itself.
@@ -114,6 +119,7 @@ impl Kernel for LstmBackward {
             [h, c] => Some([&mut **h, &mut **c]),
             _ => None,
         };
+        let x = self.by_features.then_some(&mut **x);
         let mut d = lstm::ByInputs { x, w, r, b, initial };
         self.kernel.run(call.pool, (&inputs, &kept), &by, &mut d, call.scratch);
     }
@@ -145,6 +151,7 @@ impl Kernel for GruBackward {
             panic!("a GRU has four inputs or more")
         };
         let initial = initial.first_mut().map(|initial| &mut **initial);
+        let x = self.by_features.then_some(&mut **x);
         let mut d = gru::ByInputs { x, w, r, b, initial };
         self.kernel.run(call.pool, (&inputs, y), &by, &mut d, call.scratch);
     }
