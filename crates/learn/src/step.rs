@@ -101,7 +101,7 @@ impl Step {
     /// - [`Error::Graph`] if an op has no gradient
     /// - what `setup.optimizer` refuses
     pub fn new(graph: &Graph, setup: &Setup<'_>) -> Result<Self> {
-        let training = network::training_graph(graph, setup.goal, None, 0)?;
+        let training = network::training_graph(graph, setup.goal, None, 0, setup.batch)?;
         Self::of(training, setup.batch, (setup.pool, setup.choice), |params, trained| {
             let parameter = |id: &ParamId| {
                 let Param { role, tensor, .. } = &params[id.0];

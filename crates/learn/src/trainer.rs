@@ -68,7 +68,8 @@ impl Trainer {
         learn: &Learn,
         settings: Settings<'_>,
     ) -> Result<Self> {
-        let training = training_graph(graph, Goal::Classes, teacher, settings.seed)?;
+        let training =
+            training_graph(graph, Goal::Classes, teacher, settings.seed, settings.batch)?;
         let classes = training.classes.expect("the goal is classes");
         let Settings { batch, pool, choice, .. } = settings;
         let step = Step::of(training, batch, (pool, choice), |params, trained| {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hoyer_graph::loss::{self, Distillation};
 use hoyer_graph::{
-    Bindings, DType, Dim, Graph, Shape, Type, ValueId, append, gradient, seed_dropout, trained,
-    training,
+    Bindings, DType, Dim, Graph, Shape, Type, ValueId, append, gradient, merge_products,
+    seed_dropout, trained, training,
 };
 
 use hoyer_kernels::pool::Pool;
@@ -51,9 +51,13 @@ impl Training {
         let trained = super::trained_params(&self.graph.params);
         let gradients: Vec<_> = trained.into_iter().zip(gradients).collect();
         let wanted = Wanted { outputs: &outputs, gradients: &gradients };
-        let sizes = Bindings::from([("batch".to_owned(), batch)]);
-        Ok(Program::masked(&self.graph, &sizes, wanted, pool, choice)?)
+        Ok(Program::masked(&self.graph, &sizes(batch), wanted, pool, choice)?)
     }
+}
+
+/// What symbols stand for.
+fn sizes(batch: usize) -> Bindings {
+    Bindings::from([("batch".to_owned(), batch)])
 }
 
 /// A network to learn from.
@@ -63,13 +67,16 @@ pub(crate) struct Teacher<'a> {
     pub(crate) distill: Distill,
 }
 
-/// Appends to the training form of `graph`; ids of `graph` keep their meaning.
+/// Appends to the training form of `graph`, made for steps of so many samples; ids of parameters keep their meaning.
 pub(crate) fn training_graph(
     graph: &Graph,
     goal: Goal,
     teacher: Option<Teacher<'_>>,
     seed: u64,
+    batch: usize,
 ) -> Result<Training> {
+    let merged = merge_products(graph, &sizes(batch))?;
+    let graph = merged.as_ref().unwrap_or(graph);
     let (input, answer) = ends(graph)?;
     let classes = if goal == Goal::Classes { Some(classes(graph)?) } else { None };
     let mut graph = training(graph)?;
