@@ -83,7 +83,7 @@ impl Geometry {
         self.channels_out * self.pixels()
     }
 
-    fn is_padded(&self) -> bool {
+    pub(crate) fn is_padded(&self) -> bool {
         self.pad_begin != [0, 0] || self.pad_end != [0, 0]
     }
 

@@ -10,6 +10,7 @@
 //! - [`SparseConv`] is a convolution with any stride, padding, dilation and groups.
 //! - [`SparseLinear`] is a linear layer; one sample goes through the list of weights, many through the loop above.
 //! - [`SparseConvGradient`] and [`SparseLinearGradient`] are their gradients: by the input, and by the weights that are left.
+//! - [`Pick`] is a convolution that only moves pixels.
 //! - [`mean`] and [`max_2x2`] are the pools between them.
 //! - [`Planes`] and [`Rows`] are the two layouts.
 //!
@@ -23,6 +24,7 @@ mod dots;
 mod linear;
 mod linear_gradient;
 mod lines;
+mod pick;
 mod planes;
 mod pooling;
 mod rows;
@@ -32,6 +34,7 @@ pub use conv::{ConvIo, Ends, Layout, SparseConv};
 pub use conv_gradient::{ConvGradientIo, SparseConvGradient, Wanted};
 pub use linear::SparseLinear;
 pub use linear_gradient::{LinearGradientIo, SparseLinearGradient};
+pub use pick::Pick;
 pub use planes::Planes;
 pub use pooling::{max_2x2, mean};
 pub use rows::Rows;

@@ -37,6 +37,18 @@ pub(crate) trait Vector: Copy {
 
     /// At least `low` and at most `high`; what is not a number stays so.
     fn clamp(self, low: Self, high: Self) -> Self;
+
+    /// The elements whose bits are set from `bits` on; zeros for the others, whatever they are.
+    ///
+    /// # Safety
+    /// So many words must be readable, each with no bit set or all.
+    unsafe fn keep(self, bits: *const u32) -> Self;
+
+    /// Of `self` and what follows it, the elements at even places.
+    fn evens(self, next: Self) -> Self;
+
+    /// Of `self` and what follows it, the elements at odd places.
+    fn odds(self, next: Self) -> Self;
 }
 
 /// Defines a function that runs a loop with the vectors of an instruction set, or the best below it that the machine has:
@@ -137,6 +149,23 @@ impl Vector for Portable {
         };
         Self(std::array::from_fn(|i| limit(self.0[i], low.0[i], high.0[i])))
     }
+
+    #[inline(always)]
+    unsafe fn keep(self, bits: *const u32) -> Self {
+        // SAFETY: the caller promises eight readable words; the read needs no alignment.
+        let bits = unsafe { bits.cast::<[u32; 8]>().read_unaligned() };
+        Self(std::array::from_fn(|i| f32::from_bits(self.0[i].to_bits() & bits[i])))
+    }
+
+    #[inline(always)]
+    fn evens(self, next: Self) -> Self {
+        Self(std::array::from_fn(|i| if i < 4 { self.0[2 * i] } else { next.0[2 * i - 8] }))
+    }
+
+    #[inline(always)]
+    fn odds(self, next: Self) -> Self {
+        Self(std::array::from_fn(|i| if i < 4 { self.0[2 * i + 1] } else { next.0[2 * i - 7] }))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -149,7 +178,7 @@ mod x86 {
 
     macro_rules! vector {
         ($Name:ident, $len:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident,
-         $min:ident, $max:ident) => {
+         $min:ident, $max:ident, $to_bits:ident, $of_bits:ident, $load_bits:ident, $and:ident, $evens:ident, $odds:ident) => {
             impl Vector for $Name {
                 const LEN: usize = $len;
                 type Eight = Avx2;
@@ -197,6 +226,24 @@ mod x86 {
                     // SAFETY: as in `splat`.
                     Self(unsafe { $min(high.0, $max(low.0, self.0)) })
                 }
+
+                #[inline(always)]
+                unsafe fn keep(self, bits: *const u32) -> Self {
+                    // SAFETY: the caller promises readable words.
+                    Self(unsafe { $of_bits($and($to_bits(self.0), $load_bits(bits.cast()))) })
+                }
+
+                #[inline(always)]
+                fn evens(self, next: Self) -> Self {
+                    // SAFETY: as in `splat`.
+                    Self(unsafe { $evens(self.0, next.0) })
+                }
+
+                #[inline(always)]
+                fn odds(self, next: Self) -> Self {
+                    // SAFETY: as in `splat`.
+                    Self(unsafe { $odds(self.0, next.0) })
+                }
             }
         };
     }
@@ -209,6 +256,50 @@ mod x86 {
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Avx512(__m512);
 
+    /// # Safety
+    /// AVX2 must be on; so in what follows, or AVX-512.
+    #[inline(always)]
+    unsafe fn evens_of_eight(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the caller's promise. Pairs of `a`, `b`, `a`, `b` come to stand in order.
+        unsafe {
+            let pairs = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(a, b));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(pairs))
+        }
+    }
+
+    /// # Safety
+    /// As `evens_of_eight`.
+    #[inline(always)]
+    unsafe fn odds_of_eight(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as in `evens_of_eight`.
+        unsafe {
+            let pairs = _mm256_castps_pd(_mm256_shuffle_ps::<0xDD>(a, b));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(pairs))
+        }
+    }
+
+    /// # Safety
+    /// As `evens_of_eight`.
+    #[inline(always)]
+    unsafe fn evens_of_sixteen(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the caller's promise. Places from 16 on are those of `b`.
+        unsafe {
+            let at = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            _mm512_permutex2var_ps(a, at, b)
+        }
+    }
+
+    /// # Safety
+    /// As `evens_of_eight`.
+    #[inline(always)]
+    unsafe fn odds_of_sixteen(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as in `evens_of_sixteen`.
+        unsafe {
+            let at = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            _mm512_permutex2var_ps(a, at, b)
+        }
+    }
+
     vector!(
         Avx2,
         8,
@@ -218,7 +309,13 @@ mod x86 {
         _mm256_fmadd_ps,
         _mm256_add_ps,
         _mm256_min_ps,
-        _mm256_max_ps
+        _mm256_max_ps,
+        _mm256_castps_si256,
+        _mm256_castsi256_ps,
+        _mm256_loadu_si256,
+        _mm256_and_si256,
+        evens_of_eight,
+        odds_of_eight
     );
     vector!(
         Avx512,
@@ -229,6 +326,12 @@ mod x86 {
         _mm512_fmadd_ps,
         _mm512_add_ps,
         _mm512_min_ps,
-        _mm512_max_ps
+        _mm512_max_ps,
+        _mm512_castps_si512,
+        _mm512_castsi512_ps,
+        _mm512_loadu_si512,
+        _mm512_and_si512,
+        evens_of_sixteen,
+        odds_of_sixteen
     );
 }

@@ -7,14 +7,16 @@
 //! ```
 //! Eight planes are transposed on their way into the first cache, with zeros around them, so that a small plane fills its vectors as
 //! well as a large one, and a stride is nothing but a distance. The first two are one loop (`gather`), the third another (`products`);
-//! which pixel reads which is a table (`runs`).
+//! which pixel reads which is a table (`runs`). Lines that fill vectors by themselves go forward channel by channel (`planar`).
 //! Not here: groups of more than one channel, and fewer than eight channels (the ways of the other files).
 
 mod gather;
+mod planar;
 mod products;
 mod runs;
 
 pub(super) use gather::Gather;
+pub(super) use planar::Planar;
 pub(super) use products::Products;
 
 use super::Geometry;

@@ -3,12 +3,12 @@
 use super::*;
 use crate::gemm::Activation;
 
-fn numbers(n: usize, seed: usize) -> Vec<f32> {
+pub(crate) fn numbers(n: usize, seed: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 37 + seed * 101 + i / 11) % 23) as f32 / 8.0 - 1.3).collect()
 }
 
 /// `[batch, in, out, groups, height, width, kernel, stride, pad, dilation]`
-const CASES: [[usize; 10]; 35] = [
+pub(crate) const CASES: [[usize; 10]; 35] = [
     [3, 1, 20, 1, 28, 28, 5, 1, 0, 1],
     [9, 20, 50, 1, 12, 12, 5, 1, 0, 1],
     [2, 16, 16, 1, 32, 32, 3, 1, 1, 1],
@@ -46,7 +46,7 @@ const CASES: [[usize; 10]; 35] = [
     [2, 16, 9, 1, 18, 34, 3, 1, 1, 1],
 ];
 
-fn geometry([batch, ci, co, groups, h, w, k, s, p, d]: [usize; 10]) -> Geometry {
+pub(crate) fn geometry([batch, ci, co, groups, h, w, k, s, p, d]: [usize; 10]) -> Geometry {
     let out = |n: usize| (n + 2 * p - d * (k - 1) - 1) / s + 1;
     Geometry {
         batch,

@@ -26,7 +26,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    pub(super) fn view(&self, size: [usize; 2]) -> View {
+    pub(crate) fn view(&self, size: [usize; 2]) -> View {
         match self {
             Self::Plain => View::plain(size),
             Self::Planes(p) => View { start: p.lead(), plane: p.plane(), row: p.row() },
@@ -41,7 +41,7 @@ impl Layout {
         }
     }
 
-    pub(super) fn planes(&self) -> Option<&Planes> {
+    pub(crate) fn planes(&self) -> Option<&Planes> {
         match self {
             Self::Plain => None,
             Self::Planes(planes) => Some(planes),
@@ -76,6 +76,8 @@ pub struct ConvIo<'a> {
 enum Source {
     /// In planes: those of the input, or packed for the call.
     Planes(Planes),
+    /// Row-major, all lines of a channel as one: so they are written, too.
+    Flat,
     /// In a copy.
     Phases(Phases),
 }
@@ -111,6 +113,8 @@ pub struct SparseConv {
     bias: Vec<f32>,
     limits: [f32; 2],
     pieces: usize,
+    /// Which of the pixels that are written where they belong are some.
+    keep: Vec<u32>,
 }
 
 impl SparseConv {
@@ -123,9 +127,13 @@ impl SparseConv {
         let fits = |layout: &Layout, size| layout.planes().is_none_or(|p| p.size() == size);
         let residual = ends.residual.is_none_or(|layout| fits(&layout, g.output));
         assert!(fits(&ends.x, g.input) && fits(&ends.y, g.output) && residual, "planes fit");
-        let source = Self::source(&g, ends.x);
+        let source = Self::source(&g, &ends);
         let (bias, limits) = (vec![0.0; g.channels_out], [f32::NEG_INFINITY, f32::INFINITY]);
-        let mut conv = Self { g, ends, source, rows: Rows::default(), bias, limits, pieces: 1 };
+        let rows = Rows::default();
+        let mut conv = Self { g, ends, source, rows, bias, limits, pieces: 1, keep: Vec::new() };
+        if let (true, Layout::Planes(planes)) = (conv.writes_in_place(), ends.y) {
+            conv.keep = planes.elements();
+        }
         conv.set_weights(w);
         conv
     }
@@ -197,8 +205,10 @@ impl SparseConv {
         (g.stride == [1, 1] && pads <= WIDEST).then_some(pads)
     }
 
-    fn source(g: &Geometry, x: Layout) -> Source {
-        match (Self::reads_in_place(g), x) {
+    fn source(g: &Geometry, ends: &Ends) -> Source {
+        let is_flat = g.kernel == [1, 1] && ends.residual.is_none() && g.pixels() >= lines::NARROW;
+        match (Self::reads_in_place(g), ends.x) {
+            (Some(0), Layout::Plain) if is_flat && ends.y == Layout::Plain => Source::Flat,
             (Some(pad), Layout::Planes(planes)) if planes.pad() >= pad => Source::Planes(planes),
             (Some(pad), Layout::Plain) => Source::Planes(Planes::new(g.channels_in, g.input, pad)),
             _ => Source::Phases(Phases::new(*g, WIDEST)),
@@ -206,7 +216,11 @@ impl SparseConv {
     }
 
     fn is_copied(&self) -> bool {
-        matches!(self.source, Source::Phases(_)) || self.ends.x == Layout::Plain
+        match self.source {
+            Source::Planes(_) => self.ends.x == Layout::Plain,
+            Source::Flat => false,
+            Source::Phases(_) => true,
+        }
     }
 
     /// Whether lines are written where they belong.
@@ -286,6 +300,7 @@ impl SparseConv {
     /// The sample as the offsets want it.
     fn input<'a>(&self, x: &'a [f32], copy: &'a mut [f32]) -> &'a [f32] {
         match &self.source {
+            Source::Flat => return x,
             Source::Planes(_) if !self.is_copied() => return x,
             Source::Planes(planes) => planes.pack(x, copy),
             Source::Phases(phases) => phases.fill(x, self.ends.x.view(self.g.input), copy),
@@ -304,7 +319,10 @@ impl SparseConv {
         let view = self.ends.y.view(self.g.output);
         let from = self.source.start(&self.g);
         if self.writes_lines() {
-            let (pitch, size) = (self.source.row(&self.g), self.g.output);
+            let (pitch, size) = match self.source {
+                Source::Flat => (0, [1, self.g.pixels()]),
+                _ => (self.source.row(&self.g), self.g.output),
+            };
             let to = Placed { start: 0, plane: view.plane };
             let (rows, bias, limits) = (&self.rows, self.bias.as_slice(), self.limits);
             return lines::multiply(
@@ -315,14 +333,15 @@ impl SparseConv {
         }
         let to = Placed { start: view.start, plane: view.plane };
         let residual_view = self.ends.residual.map(|layout| layout.view(self.g.output));
-        let finish = Finish { bias: &self.bias, residual: None, limits: self.limits };
+        let finish = Finish { bias: &self.bias, residual: None, limits: self.limits, keep: &[] };
         let job = Job { rows: &self.rows, range, from, to, pixels: self.run_len(), finish };
         if self.writes_in_place() {
             let at = residual_view.map(|v| Placed { start: v.start, plane: v.plane });
-            let finish = Finish { residual: residual.zip(at), ..finish };
+            let finish = Finish { residual: residual.zip(at), keep: &self.keep, ..finish };
             multiply(&Job { finish, ..job.clone() }, input, y);
             if let Layout::Planes(planes) = &self.ends.y {
-                y.chunks_exact_mut(view.plane).for_each(|plane| planes.clear_around(plane));
+                let planes_of = y.chunks_exact_mut(view.plane);
+                planes_of.for_each(|plane| planes.clear_ends(plane, self.keep.len()));
             }
             return;
         }
@@ -369,6 +388,7 @@ impl Source {
     fn row(&self, g: &Geometry) -> usize {
         match self {
             Self::Planes(planes) => planes.row(),
+            Self::Flat => g.input[1],
             Self::Phases(_) => Phases::pitch(g),
         }
     }
@@ -376,6 +396,7 @@ impl Source {
     fn copy_len(&self) -> usize {
         match self {
             Self::Planes(planes) => planes.len(1),
+            Self::Flat => 0,
             Self::Phases(phases) => phases.copy_len(),
         }
     }
@@ -384,7 +405,7 @@ impl Source {
     fn start(&self, g: &Geometry) -> usize {
         match self {
             Self::Planes(planes) => planes.lead() - g.pad_begin[0] * planes.row() - g.pad_begin[1],
-            Self::Phases(_) => 0,
+            Self::Flat | Self::Phases(_) => 0,
         }
     }
 
@@ -394,6 +415,7 @@ impl Source {
                 let line = ky * g.dilation[0] * planes.row() + kx * g.dilation[1];
                 channel * planes.plane() + line
             }
+            Self::Flat => channel * g.input[0] * g.input[1],
             Self::Phases(phases) => phases.offset(channel, ky, kx),
         }
     }

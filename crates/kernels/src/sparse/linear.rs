@@ -170,7 +170,7 @@ impl SparseLinear {
         transpose((x, self.inputs), [samples, self.inputs], (turned, block));
         let pixels = turned.chunks_exact_mut(block).take(self.inputs);
         pixels.for_each(|pixels| pixels[samples..].fill(0.0));
-        let finish = Finish { bias: &self.bias, residual: None, limits: self.limits };
+        let finish = Finish { bias: &self.bias, residual: None, limits: self.limits, keep: &[] };
         let to = Placed { start: 0, plane: block };
         let (rows, range) = (&self.rows, 0..self.outputs);
         multiply(&Job { rows, range, from: 0, to, pixels: samples, finish }, turned, sums);

@@ -202,7 +202,7 @@ impl SparseLinearGradient {
         pool.for_each(self.inputs.div_ceil(piece), parts, |i, to| {
             let range = i * piece..((i + 1) * piece).min(self.inputs);
             let limits = [f32::NEG_INFINITY, f32::INFINITY];
-            let finish = Finish { bias: &self.zeros, residual: None, limits };
+            let finish = Finish { bias: &self.zeros, residual: None, limits, keep: &[] };
             let at = Placed { start: 0, plane: self.row };
             let (rows, pixels) = (&self.columns, self.batch);
             multiply(&Job { rows, range, from: 0, to: at, pixels, finish }, dy, to);

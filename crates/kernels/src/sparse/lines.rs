@@ -4,7 +4,8 @@
 //! for a tile of L lines of C vectors, for a row o:   sums = b[o];  for (offset, w): sums += w · x[offset + line · pitch ..];  store
 //! ```
 //! A line's last vector is moved back to end with it, so some pixels are computed twice; a line shorter than a vector is computed
-//! with what lies behind it, and cut off. The wider vectors are used where they compute no more pixels than the narrow ones.
+//! with what lies behind it, and cut off. The wider vectors are used where they compute no more pixels than the narrow ones, or hardly
+//! more of one long line, as which a plane without gaps is seen.
 //! Invariant: [`LineJob::check`] held before the unsafe loops run, so every access lies inside its slice.
 //! Not here: planes whose lines need not be told apart (`spmm`).
 
@@ -14,10 +15,12 @@ use crate::isa::{Isa, isa};
 use crate::vector::{Vector, WIDEST, over_vectors};
 use std::ops::Range;
 
-/// Vectors of the narrow instruction sets.
-const NARROW: usize = 8;
+/// Vectors of the narrow instruction sets; so much of a line is read at least.
+pub(super) const NARROW: usize = 8;
 /// Most vectors of a line that are taken at once.
 const COLUMNS: usize = 4;
+/// The same, where there is only one line.
+const ONE_LINE: usize = 12;
 
 /// A product: some rows of the matrix over lines of pixels.
 #[derive(Debug, Clone)]
@@ -65,7 +68,8 @@ pub(super) fn multiply_on(with: Isa, job: &LineJob<'_>, input: &[f32], out: &mut
         return;
     }
     assert!(job.check(input.len(), out.len()), "every pixel lies inside its plane");
-    let wide = width >= WIDEST && width.next_multiple_of(WIDEST) == width.next_multiple_of(NARROW);
+    let fits = width.next_multiple_of(WIDEST) == width.next_multiple_of(NARROW);
+    let wide = width >= WIDEST && (fits || height == 1 && width >= 3 * WIDEST);
     let with = if with == Isa::Avx512 && !wide { Isa::Avx2 } else { with };
     // SAFETY: the accesses were checked above; a line that is read in wide vectors fills one.
     unsafe { run_on(with, job, input, out) };
@@ -91,7 +95,7 @@ struct Tile {
 unsafe fn run<V: Vector>(job: &LineJob<'_>, input: &[f32], out: &mut [f32]) {
     let width = job.size[1];
     let vectors = width.div_ceil(V::LEN);
-    let columns = vectors.div_ceil(COLUMNS);
+    let columns = vectors.div_ceil(if job.size[0] == 1 { ONE_LINE } else { COLUMNS });
     let mut at = 0;
     for column in 0..columns {
         let count = (vectors - at).div_ceil(columns - column);
@@ -118,10 +122,18 @@ unsafe fn run<V: Vector>(job: &LineJob<'_>, input: &[f32], out: &mut [f32]) {
                     let tile = lines::<V, 3, 2>(job, tile, input, out);
                     lines::<V, 3, 1>(job, tile, input, out);
                 }
-                _ => {
+                COLUMNS => {
                     let tile = lines::<V, COLUMNS, 3>(job, tile, input, out);
                     lines::<V, COLUMNS, 1>(job, tile, input, out);
                 }
+                5 => rows::<V, 5, 1>(job, tile, input, out),
+                6 => rows::<V, 6, 1>(job, tile, input, out),
+                7 => rows::<V, 7, 1>(job, tile, input, out),
+                8 => rows::<V, 8, 1>(job, tile, input, out),
+                9 => rows::<V, 9, 1>(job, tile, input, out),
+                10 => rows::<V, 10, 1>(job, tile, input, out),
+                11 => rows::<V, 11, 1>(job, tile, input, out),
+                _ => rows::<V, ONE_LINE, 1>(job, tile, input, out),
             }
         }
         at += count;

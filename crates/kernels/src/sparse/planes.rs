@@ -94,6 +94,20 @@ impl Planes {
         }
     }
 
+    /// All bits for what is an element from the first one on, none for what lies between lines, in whole widest vectors.
+    pub(crate) fn elements(&self) -> Vec<u32> {
+        let [height, width] = self.size;
+        let run = ((height.max(1) - 1) * self.row + width).next_multiple_of(WIDEST);
+        let is_inside = |at: usize| at % self.row < width && at / self.row < height;
+        (0..run).map(|at| if is_inside(at) { u32::MAX } else { 0 }).collect()
+    }
+
+    /// Sets to zero what lies before the first element of one plane and behind `run` elements from there on.
+    pub(crate) fn clear_ends(&self, plane: &mut [f32], run: usize) {
+        plane[..self.lead].fill(0.0);
+        plane[self.lead + run..].fill(0.0);
+    }
+
     /// Sets to zero what is no element of one plane.
     pub(crate) fn clear_around(&self, plane: &mut [f32]) {
         let [height, width] = self.size;

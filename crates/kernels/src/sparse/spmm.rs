@@ -32,6 +32,9 @@ pub(crate) struct Finish<'a> {
     pub(crate) residual: Option<(&'a [f32], Placed)>,
     /// Smallest and largest.
     pub(crate) limits: [f32; 2],
+    /// All bits for a pixel, none for what lies between and behind the lines and shall be zero, in whole widest vectors; all are pixels
+    /// if it is empty.
+    pub(crate) keep: &'a [u32],
 }
 
 /// A product: some rows of the matrix over a run of pixels.
@@ -59,6 +62,7 @@ impl Job<'_> {
         let residual = self.finish.residual;
         self.range.end <= self.rows.len().min(self.finish.bias.len())
             && self.from + self.rows.reach() + run <= input
+            && (self.finish.keep.is_empty() || run <= self.finish.keep.len())
             && inside(&self.to, 0, out)
             && residual.is_none_or(|(from, at)| inside(&at, self.range.start, from.len()))
     }
@@ -151,8 +155,15 @@ unsafe fn rows<V: Vector, const T: usize>(
             }
             let to = job.to.start + (row - job.range.start) * job.to.plane + pixel;
             let to = out.as_mut_ptr().add(to);
+            if job.finish.keep.is_empty() {
+                for (i, sum) in sums.iter().enumerate() {
+                    sum.clamp(low, high).store(to.add(i * V::LEN));
+                }
+                continue;
+            }
+            let keep = job.finish.keep.as_ptr().add(pixel);
             for (i, sum) in sums.iter().enumerate() {
-                sum.clamp(low, high).store(to.add(i * V::LEN));
+                sum.clamp(low, high).keep(keep.add(i * V::LEN)).store(to.add(i * V::LEN));
             }
         }
     }

@@ -204,7 +204,8 @@ fn every_instruction_set_computes_the_same_and_keeps_what_is_no_number() {
         let list = Rows::new(&w, rows, |_, column| column * plane);
         let at = Placed { start: 0, plane };
         let residual = numbers.list(rows * plane);
-        let finish = Finish { bias: &bias, residual: Some((&residual, at)), limits: [-0.2, 0.9] };
+        let finish =
+            Finish { bias: &bias, residual: Some((&residual, at)), limits: [-0.2, 0.9], keep: &[] };
         let job = Job { rows: &list, range: 2..rows, from: 0, to: at, pixels, finish };
         for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
             let mut y = vec![0.0; (rows - 2) * plane];
@@ -228,7 +229,7 @@ fn every_instruction_set_computes_the_same_and_keeps_what_is_no_number() {
 #[should_panic(expected = "every pixel lies inside its plane")]
 fn a_weight_that_reads_beyond_the_input_is_refused() {
     let rows = Rows::new(&[1.0, 1.0], 1, |_, column| 32 * column);
-    let finish = Finish { bias: &[0.0], residual: None, limits: [0.0, 1.0] };
+    let finish = Finish { bias: &[0.0], residual: None, limits: [0.0, 1.0], keep: &[] };
     let to = Placed { start: 0, plane: 16 };
     let job = Job { rows: &rows, range: 0..1, from: 0, to, pixels: 16, finish };
     multiply_on(Isa::Portable, &job, &[0.0; 47], &mut [0.0; 16]);

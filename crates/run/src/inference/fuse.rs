@@ -1,9 +1,9 @@
-//! What a sparse layer computes beside its product: a sum with another value, and limits.
+//! What a layer computes beside its product: a sum with another value, and limits; a dense one, a ReLU.
 //!
 //! ```text
 //! layer → [Add of another value] → [Relu | Clip]      where nobody else reads what lies between
 //! ```
-//! The layer then runs where its sum would, so that the other value is there.
+//! The layer then runs where its sum would, so that the other value is there. Dense layers are looked at if they can write planes.
 
 use super::layers::Layer;
 use crate::fuse::shown;
@@ -20,13 +20,17 @@ pub(super) struct Fused {
     pub(super) writes: ValueId,
 }
 
-/// For every node: what melts into it; only sparse layers take anything.
+/// For every node: what melts into it; only layers that can read or write planes take anything.
 pub(super) fn fuse(graph: &Graph, layers: &[Option<Layer>]) -> Vec<Option<Fused>> {
     let readers = graph.readers();
-    let sparse = |i: usize| layers[i].as_ref().is_some_and(|layer| layer.is_sparse);
     let mut taken = vec![false; graph.nodes.len()];
     let mut fuse = |i: usize| {
-        let fused = sparse(i).then(|| follow(graph, (&readers, &taken), NodeId(i)))?;
+        let layer = layers[i].as_ref()?;
+        let fused = if layer.is_sparse {
+            follow(graph, (&readers, &taken), NodeId(i))
+        } else {
+            layer.writes_planes().then(|| relu(graph, (&readers, &taken), NodeId(i)))?
+        };
         fused.absorbs.iter().for_each(|node| taken[node.0] = true);
         Some(fused)
     };
@@ -74,6 +78,24 @@ fn follow(graph: &Graph, (readers, taken): (&[Vec<NodeId>], &[bool]), layer: Nod
         }
     }
     fused
+}
+
+/// A dense layer and the ReLU behind it, if there is one.
+fn relu(graph: &Graph, (readers, taken): (&[Vec<NodeId>], &[bool]), layer: NodeId) -> Fused {
+    let writes = graph.node(layer).outputs[0];
+    let limits = [f32::NEG_INFINITY, f32::INFINITY];
+    let fused = Fused { absorbs: Vec::new(), residual: None, limits, writes };
+    match readers[writes.0][..] {
+        [only] if !taken[only.0] && !graph.outputs.contains(&writes) => {
+            let node = graph.node(only);
+            if !matches!(node.op, Op::Relu(_)) {
+                return fused;
+            }
+            let limits = [0.0, f32::INFINITY];
+            Fused { absorbs: vec![only], limits, writes: node.outputs[0], ..fused }
+        }
+        _ => fused,
+    }
 }
 
 /// What is added, if it has the same shape and lies in memory of its own.

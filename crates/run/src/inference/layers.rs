@@ -6,7 +6,8 @@ use super::cost::{self, Work};
 use super::{Choice, tune};
 use crate::op::conv::geometry;
 use hoyer_graph::{Graph, Node, Op};
-use hoyer_kernels::conv::Geometry;
+use hoyer_kernels::conv::{Forward, Geometry};
+use hoyer_kernels::sparse::{Layout, Planes};
 
 /// How much faster sparse must be to be chosen: dense times are steadier, and so the safer bet.
 pub(super) const BIAS_TO_DENSE: f64 = 1.08;
@@ -28,6 +29,32 @@ pub(crate) struct Layer {
     pub(crate) dense_us: f64,
     pub(crate) sparse_us: f64,
     pub(crate) is_sparse: bool,
+}
+
+impl Layer {
+    /// Whether it can write planes.
+    pub(super) fn writes_planes(&self) -> bool {
+        match self.shape {
+            Shape::Conv(g) if !self.is_sparse => {
+                let to = Planes::new(g.channels_out, g.output, 1);
+                Forward::new(g).between([Layout::Plain, Layout::Planes(to)]).is_some()
+            }
+            Shape::Conv(_) => true,
+            Shape::Linear(_) => false,
+        }
+    }
+
+    /// Whether it can read planes.
+    pub(super) fn reads_planes(&self) -> bool {
+        match self.shape {
+            Shape::Conv(g) if !self.is_sparse => {
+                let from = Planes::new(g.channels_in, g.input, 1);
+                Forward::new(g).between([Layout::Planes(from), Layout::Plain]).is_some()
+            }
+            Shape::Conv(_) => true,
+            Shape::Linear(_) => false,
+        }
+    }
 }
 
 /// For every node: its layer, if it has one.

@@ -1,4 +1,4 @@
-//! Which values lie in planes: those that only sparse layers and pools read.
+//! Which values lie in planes: those that only layers and pools read that can.
 //!
 //! All values of one height and width have the same padding, the most that any layer over them needs, so that a sum of two
 //! of them, and a layer between them, keep to the same lines.
@@ -27,7 +27,7 @@ pub(super) fn layouts(
             (None, Op::MaxPool(_)) if layouts[node.inputs[0].0] != Layout::Plain => node.outputs[0],
             _ => continue,
         };
-        let reads_planes = |reader: &NodeId| reads_planes(graph, shapes, fused, *reader);
+        let reads_planes = |reader: &NodeId| reads_planes(graph, shapes, (layers, fused), *reader);
         let [_, channels, height, width] = shapes[writes.0][..] else { continue };
         if !graph.outputs.contains(&writes) && readers[writes.0].iter().all(reads_planes) {
             let pad = pads.get(&[height, width]).copied().unwrap_or(0);
@@ -40,7 +40,7 @@ pub(super) fn layouts(
 /// The padding for each height and width.
 fn pads(layers: &[Option<Layer>]) -> BTreeMap<[usize; 2], usize> {
     let mut pads = BTreeMap::new();
-    for layer in layers.iter().flatten().filter(|layer| layer.is_sparse) {
+    for layer in layers.iter().flatten().filter(|layer| layer.reads_planes()) {
         if let Shape::Conv(g) = &layer.shape
             && let Some(pad) = SparseConv::reads_in_place(g)
         {
@@ -54,13 +54,13 @@ fn pads(layers: &[Option<Layer>]) -> BTreeMap<[usize; 2], usize> {
 fn reads_planes(
     graph: &Graph,
     shapes: &[Vec<usize>],
-    fused: &[Option<Fused>],
+    (layers, fused): (&[Option<Layer>], &[Option<Fused>]),
     reader: NodeId,
 ) -> bool {
     let node = graph.node(reader);
     let absorbed = || fused.iter().flatten().any(|fused| fused.absorbs.contains(&reader));
     match &node.op {
-        Op::Conv(_) => fused[reader.0].is_some(),
+        Op::Conv(_) => layers[reader.0].as_ref().is_some_and(Layer::reads_planes),
         Op::Add(_) => absorbed(),
         Op::GlobalAveragePool(_) => true,
         Op::MaxPool(pool) => is_2x2(pool, &shapes[node.inputs[0].0]),

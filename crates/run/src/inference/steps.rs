@@ -1,4 +1,4 @@
-//! Ready-made steps: sparse layers with all that melts into them, and pools over planes.
+//! Ready-made steps: sparse layers with all that melts into them, dense ones and pools over planes.
 //!
 //! Not here: how the program runs them (`compile`, `program`).
 
@@ -8,8 +8,11 @@ use super::layout::{is_2x2, planes_len};
 use crate::compile::Prepared;
 use crate::kernel::{Call, Kernel};
 use hoyer_graph::{Graph, Node, NodeId, Op, ValueId};
+use hoyer_kernels::aligned::Aligned;
+use hoyer_kernels::conv::{self, Forward};
+use hoyer_kernels::gemm::Activation;
 use hoyer_kernels::sparse::{
-    ConvIo, Ends, Layout, Planes, SparseConv, SparseLinear, max_2x2, mean,
+    ConvIo, Ends, Layout, Pick, Planes, SparseConv, SparseLinear, max_2x2, mean,
 };
 
 /// Work of a range of channels, about, in µs: below, waking a thread costs more than it brings.
@@ -46,8 +49,11 @@ pub(super) fn prepare(
     for (i, node) in site.graph.nodes.iter().enumerate() {
         match (&layers[i], &fused[i]) {
             (Some(layer), Some(fused)) => {
-                let step = sparse(site, NodeId(i), layer, fused);
-                steps[fused.place(NodeId(i)).0] = Some(step);
+                let step = match layer.is_sparse {
+                    true => Some(sparse(site, NodeId(i), layer, fused)),
+                    false => dense(site, NodeId(i), layer, fused),
+                };
+                steps[fused.place(NodeId(i)).0] = step;
             }
             _ => steps[i] = steps[i].take().or_else(|| pool(site, NodeId(i), node)),
         }
@@ -68,8 +74,14 @@ fn sparse(site: &Site<'_>, id: NodeId, layer: &Layer, fused: &Fused) -> Prepared
                 y: layout(fused.writes),
             };
             let bias = layers::bias(site.graph, node, g.channels_out);
+            let is_bare = fused.absorbs.is_empty() && node.inputs.len() == 2;
+            let pick = is_bare.then(|| Pick::new(g, w, [ends.x, ends.y])).flatten();
             let conv = SparseConv::new(g, w, ends).with_bias(&bias).with_limits(low, high);
-            Box::new(Conv(conv.with_pieces((layer.sparse_us / PIECE_US) as usize)))
+            let conv = conv.with_pieces((layer.sparse_us / PIECE_US) as usize);
+            match pick {
+                Some(pick) => Box::new(Moved(pick)),
+                None => Box::new(Conv(conv)),
+            }
         }
         Shape::Linear([batch, _, outputs]) => {
             let bias = layers::bias(site.graph, node, outputs);
@@ -80,6 +92,21 @@ fn sparse(site: &Site<'_>, id: NodeId, layer: &Layer, fused: &Fused) -> Prepared
     let reads = node.inputs[..1].iter().copied().chain(fused.residual).collect();
     let computes = std::iter::once(id).chain(fused.absorbs.iter().copied()).collect();
     Prepared { kernel, computes, reads, writes: vec![fused.writes] }
+}
+
+/// A dense layer that reads or writes planes; any other runs as in every program.
+fn dense(site: &Site<'_>, id: NodeId, layer: &Layer, fused: &Fused) -> Option<Prepared> {
+    let (node, Shape::Conv(g)) = (site.graph.node(id), layer.shape) else { return None };
+    let ends = [site.layouts[node.inputs[0].0], site.layouts[fused.writes.0]];
+    let kernel = Forward::new(g).between(ends).filter(|_| ends != [Layout::Plain; 2])?;
+    let mut packed = Aligned::zeros(kernel.packed_len(), 0);
+    kernel.pack(layers::weights(site.graph, node), &mut packed);
+    let bias = layers::bias(site.graph, node, g.channels_out);
+    let activation = if fused.absorbs.is_empty() { Activation::None } else { Activation::Relu };
+    let computes = std::iter::once(id).chain(fused.absorbs.iter().copied()).collect();
+    let (reads, writes) = (node.inputs[..1].to_vec(), vec![fused.writes]);
+    let kernel = Box::new(Dense { kernel, packed, bias, activation });
+    Some(Prepared { kernel, computes, reads, writes })
 }
 
 /// A pool over a value that lies in planes.
@@ -109,6 +136,36 @@ impl Kernel for Conv {
         let x = call.input(0);
         let scratch = &mut call.scratch[..self.0.scratch_len(call.pool.threads())];
         self.0.run(call.pool, ConvIo { x, residual, y: call.outputs[0] }, scratch);
+    }
+}
+
+struct Dense {
+    kernel: Forward,
+    packed: Aligned,
+    bias: Vec<f32>,
+    activation: Activation,
+}
+
+impl Kernel for Dense {
+    fn scratch_len(&self, threads: usize) -> usize {
+        self.kernel.packed_scratch_len(threads)
+    }
+
+    fn run(&self, call: &mut Call<'_, '_>) {
+        let x = call.input(0);
+        let (w, bias) = (&*self.packed, Some(self.bias.as_slice()));
+        let layer = conv::Layer { w, bias, activation: self.activation };
+        let scratch = &mut call.scratch[..self.scratch_len(call.pool.threads())];
+        self.kernel.run_packed(call.pool, x, &layer, call.outputs[0], scratch);
+    }
+}
+
+struct Moved(Pick);
+
+impl Kernel for Moved {
+    fn run(&self, call: &mut Call<'_, '_>) {
+        let x = call.input(0);
+        self.0.run(call.pool, x, call.outputs[0]);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::lanes::LANES;
 use crate::plane_product::{
     Finish, PANEL, Places, Product, Small, pack, packed_len, plane_product,
 };
+use crate::sparse::Planes;
 
 /// The convolution, ready to run.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(super) struct Direct {
     phases: Phases,
     sweep: Sweep,
     places: Places,
+    /// Where results lie, if not row-major.
+    frame: Option<Planes>,
 }
 
 impl Direct {
@@ -23,7 +26,20 @@ impl Direct {
         let sweep = Sweep::new(g.output, Phases::pitch(&g));
         let phases = Phases::new(g, sweep.overhang);
         let places = Places::new(sweep.from.clone(), sweep.to.clone(), phases.offsets());
-        Self { g, phases, sweep, places }
+        Self { g, phases, sweep, places, frame: None }
+    }
+
+    /// The convolution with results in planes, if they are computed line by line.
+    pub(super) fn into(self, planes: Planes) -> Option<Self> {
+        let width = self.g.output[1];
+        let is_line = |to: &usize| to % width + LANES <= width;
+        if self.g.groups > 1 || !self.sweep.is_exact() || !self.sweep.to.iter().all(is_line) {
+            return None;
+        }
+        let place = |to: &usize| planes.lead() + to / width * planes.row() + to % width;
+        let to = self.sweep.to.iter().map(place).collect();
+        let places = Places::new(self.sweep.from.clone(), to, self.phases.offsets());
+        Some(Self { places, frame: Some(planes), ..self })
     }
 
     /// Elements of the packed weights of one group.
@@ -76,6 +92,12 @@ impl Direct {
             self.phases.fill(x, View::plain(g.input), copy);
         }
         let x = if self.phases.are_copied() { &*copy } else { x };
+        if let Some(frame) = &self.frame {
+            let (small, rows) = (Small::packed(packed, g.taps()), g.group_out());
+            let product = Product { small, rows, row_stride: frame.plane(), finish: *finish };
+            plane_product(&product, &self.places, x, y);
+            return y.chunks_exact_mut(frame.plane()).for_each(|plane| frame.clear_around(plane));
+        }
         let planes = g.group_in() * self.phases.plane();
         let groups = packed.chunks_exact(self.packed_of_group());
         let outputs = y.chunks_exact_mut(g.group_out() * g.pixels());
