@@ -3,15 +3,18 @@
 //! ```text
 //! y[o] = Σ_k w[o, k] · x[k]
 //! ```
-//! Four rows at a time, so that a part of `x` is loaded once for all of them.
+//! Row by row: weights come from beyond the nearest cache, fastest in the order of memory, and `x` stays in it.
 //! Not here: more than one sample (`gemm`), weights that are mostly zero (`sparse`).
 
 use crate::isa::{Isa, isa};
 use crate::pool::{Chunks, Pool};
 use crate::vector::{Vector, WIDEST, halved, over_vectors};
 
-/// Rows at a time.
+/// Rows whose sums are added up together.
 const ROWS: usize = 4;
+
+/// Sums of a row that do not wait for one another.
+const SUMS: usize = 4;
 
 /// Weights of a task: about 20 µs.
 const PIECE: usize = 250_000;
@@ -25,7 +28,7 @@ const PIECE: usize = 250_000;
 /// If the weights do not fill their shape.
 pub fn gemv(pool: &Pool, w: &[f32], x: &[f32], y: &mut [f32]) {
     assert_eq!(w.len(), x.len() * y.len(), "the weights fill their shape");
-    let rows = PIECE.div_ceil(x.len().max(1)).next_multiple_of(ROWS);
+    let rows = PIECE.div_ceil(x.len().max(1));
     pool.for_each(y.len().div_ceil(rows), Chunks::new(y, rows), |task, y| {
         let w = &w[task * rows * x.len()..][..y.len() * x.len()];
         piece_on(isa(), w, x, y);
@@ -49,51 +52,72 @@ over_vectors! {
 /// `w` must have `x.len() · y.len()` elements, and the machine the vectors.
 #[inline(always)]
 unsafe fn run<V: Vector>(w: &[f32], x: &[f32], y: &mut [f32]) {
-    let inputs = x.len();
     for (i, y) in y.chunks_mut(ROWS).enumerate() {
-        let w = &w[i * ROWS * inputs..];
-        // SAFETY: so many rows begin at `w`.
-        unsafe {
-            match y {
-                [a, b, c, d] => [*a, *b, *c, *d] = rows::<V, ROWS>(w, x),
-                _ => {
-                    for (r, y) in y.iter_mut().enumerate() {
-                        [*y] = rows::<V, 1>(&w[r * inputs..], x);
-                    }
-                }
-            }
+        let mut lanes = [[0.0; WIDEST]; ROWS];
+        for (r, lanes) in lanes.iter_mut().enumerate().take(y.len()) {
+            let w = &w[(i * ROWS + r) * x.len()..][..x.len()];
+            // SAFETY: a row is as long as `x`; the array holds the widest vector.
+            unsafe { row::<V>(w, x).store(lanes.as_mut_ptr()) };
+            // Too few for a vector.
+            let short = if x.len() < V::LEN { x.len() } else { 0 };
+            lanes[0] += w.iter().zip(x).take(short).map(|(w, x)| w * x).sum::<f32>();
         }
+        let sums: [f32; ROWS] = std::array::from_fn(|r| halved(&lanes[r]));
+        y.copy_from_slice(&sums[..y.len()]);
     }
 }
 
+/// The sums of a row, side by side; none if it fills no vector.
+///
 /// # Safety
-/// `R` rows of `x.len()` must begin at `w`, and the machine must have the vectors.
+/// Both must be equally long, and the machine must have the vectors.
 #[inline(always)]
-unsafe fn rows<V: Vector, const R: usize>(w: &[f32], x: &[f32]) -> [f32; R] {
-    let (inputs, mut sums) = (x.len(), [[V::splat(0.0); 2]; R]);
-    let pairs = inputs / (2 * V::LEN);
-    for i in 0..pairs {
-        for half in 0..2 {
-            let at = (2 * i + half) * V::LEN;
-            // SAFETY: `at + V::LEN` lies inside `x`, and inside each of the rows.
-            unsafe {
-                let x = V::load(x.as_ptr().add(at));
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let w = V::load(w.as_ptr().add(r * inputs + at));
-                    sums[half] = sums[half].add_product(w, x);
-                }
-            }
+unsafe fn row<V: Vector>(w: &[f32], x: &[f32]) -> V {
+    let (whole, rest) = (x.len() / V::LEN, x.len() % V::LEN);
+    let mut sums = [V::splat(0.0); SUMS];
+    let blocks = whole / SUMS;
+    for block in 0..blocks {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: so many whole vectors lie inside both.
+            *sum = unsafe { product(*sum, w, x, (block * SUMS + i) * V::LEN) };
         }
     }
-    std::array::from_fn(|r| {
-        let mut lanes = [0.0; WIDEST];
-        // SAFETY: the array holds the widest vector.
-        unsafe { sums[r][0].add(sums[r][1]).store(lanes.as_mut_ptr()) };
-        let rest = pairs * 2 * V::LEN..inputs;
-        let tail = w[r * inputs..][rest.clone()].iter().zip(&x[rest]);
-        halved(&lanes) + tail.map(|(w, x)| w * x).sum::<f32>()
-    })
+    for i in blocks * SUMS..whole {
+        // SAFETY: as above.
+        sums[0] = unsafe { product(sums[0], w, x, i * V::LEN) };
+    }
+    if rest > 0 && whole > 0 {
+        // The last vector, but for what was multiplied already.
+        let (at, keep) = (x.len() - V::LEN, &LAST[WIDEST + rest - V::LEN..]);
+        // SAFETY: it lies inside both; as many words follow in `LAST` as it has elements.
+        unsafe {
+            let [w, x] = [w, x].map(|v| V::load(v.as_ptr().add(at)).keep(keep.as_ptr()));
+            sums[1] = sums[1].add_product(w, x);
+        }
+    }
+    sums[0].add(sums[1]).add(sums[2].add(sums[3]))
 }
+
+/// Adds the products of a vector from `at` on.
+///
+/// # Safety
+/// It must lie inside both.
+#[inline(always)]
+unsafe fn product<V: Vector>(sum: V, w: &[f32], x: &[f32], at: usize) -> V {
+    // SAFETY: the caller's promise.
+    unsafe { sum.add_product(V::load(w.as_ptr().add(at)), V::load(x.as_ptr().add(at))) }
+}
+
+/// No bits for the elements before, all for the last ones: where it begins decides how many.
+static LAST: [u32; 2 * WIDEST] = {
+    let mut bits = [0; 2 * WIDEST];
+    let mut i = WIDEST;
+    while i < 2 * WIDEST {
+        bits[i] = u32::MAX;
+        i += 1;
+    }
+    bits
+};
 
 #[cfg(test)]
 mod tests {
