@@ -70,7 +70,7 @@ const MACS_PER_PIECE: usize = 300_000;
 const PIECES: usize = 32;
 
 /// From so many terms on, rows whose terms lie apart are copied: one line of the cache for each would push out all others.
-const FAR_TERMS: usize = 256;
+const FAR_TERMS: usize = 512;
 
 /// Columns of a strip of the copied operand: what a tile of the product reads, one term after the other.
 const STRIP: usize = 2 * LANES;
@@ -134,7 +134,7 @@ impl Way {
         let Sizes { m, n, k, trans_b, .. } = sizes;
         if !trans_b && n >= LANES && !collide(k, n) {
             Self::InPlace
-        } else if trans_b && n >= STRIP && k * n < k * m + m * n {
+        } else if trans_b && n >= STRIP && 2 * k * n < k * m + m * n {
             Self::Columns
         } else {
             Self::Both
@@ -382,8 +382,8 @@ mod tests {
             (6, 8, 0),
             (20, 33, 1),
             (33, 20, 1),
-            (70, 17, 300),
-            (100, 48, 257),
+            (70, 17, 600),
+            (200, 48, 513),
         ];
         for (m, n, k) in shapes {
             for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
