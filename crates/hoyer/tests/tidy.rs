@@ -14,7 +14,7 @@ const DIRECTION: [(&str, &[&str]); 6] = [
     ("hoyer-graph", &[]),
     ("hoyer-run", &["hoyer-kernels", "hoyer-graph"]),
     ("hoyer-learn", &["hoyer-kernels", "hoyer-graph", "hoyer-run"]),
-    ("hoyer-zoo", &["hoyer-graph"]),
+    ("hoyer-zoo", &["hoyer-graph", "hoyer-kernels"]),
     ("hoyer", &["hoyer-kernels", "hoyer-graph", "hoyer-run", "hoyer-learn", "hoyer-zoo"]),
 ];
 

@@ -37,4 +37,5 @@ mod sums;
 mod transpose;
 pub mod update;
 mod vector;
+pub mod warp;
 pub mod window;

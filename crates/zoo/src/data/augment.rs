@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw;
 use super::normalize::Affine;
-use super::warp::Warp;
+use super::warp::{Pixel, Warp};
 use crate::{Dataset, Error, Result};
 
 /// How training images are varied.
@@ -126,7 +126,7 @@ pub(crate) fn convert<T: Copy + Into<f32>>(plane: &[T], map: Affine, out: &mut [
 
 impl Variation {
     /// Converts a plane of `columns` columns to inputs, varied.
-    pub(crate) fn convert<T: Copy + Into<f32>>(
+    pub(crate) fn convert<T: Pixel>(
         self,
         plane: &[T],
         columns: usize,

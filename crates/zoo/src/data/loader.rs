@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::augment::{Variation, convert};
 use super::normalize::Affine;
+use super::warp::Pixel;
 use super::{Augmentation, Features, Normalization, draw};
 use crate::{Dataset, Error, Result};
 
@@ -309,12 +310,7 @@ impl Batch<'_> {
         }
     }
 
-    fn convert<T: Copy + Into<f32>>(
-        &self,
-        features: &[T],
-        variation: Option<Variation>,
-        input: &mut [f32],
-    ) {
+    fn convert<T: Pixel>(&self, features: &[T], variation: Option<Variation>, input: &mut [f32]) {
         let channel = input.len() / self.maps.len();
         let planes = features.chunks_exact(channel).zip(input.chunks_exact_mut(channel));
         let columns = self.dataset.shape[self.dataset.shape.len() - 1];

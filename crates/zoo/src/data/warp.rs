@@ -7,6 +7,25 @@
 //! Not here: what is drawn ([`super::augment`]).
 
 use super::normalize::Affine;
+use hoyer_kernels::warp::{FRACTION, Walk, fits, warp};
+
+/// What pixels are stored as.
+pub(crate) trait Pixel: Copy + Into<f32> {
+    /// The same, if they are bytes.
+    fn bytes(plane: &[Self]) -> Option<&[u8]>;
+}
+
+impl Pixel for u8 {
+    fn bytes(plane: &[Self]) -> Option<&[u8]> {
+        Some(plane)
+    }
+}
+
+impl Pixel for f32 {
+    fn bytes(_: &[Self]) -> Option<&[u8]> {
+        None
+    }
+}
 
 /// One move of the plane.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,29 +38,9 @@ pub(crate) struct Warp {
     pub(crate) dx: f32,
 }
 
-/// Pixels of planes that are made f32 once, not for each of the four that look at them; MNIST's and CIFAR-10's are.
-const SMALL: usize = 1024;
-/// Places between pixels are whole numbers of 2⁻³² of one: their floor is a shift, where a float's may be a call.
-const FRACTION: u32 = 32;
-
 impl Warp {
     /// Converts a plane of `columns` columns to inputs, moved.
-    pub(crate) fn convert<T: Copy + Into<f32>>(
-        self,
-        plane: &[T],
-        columns: usize,
-        map: Affine,
-        out: &mut [f32],
-    ) {
-        let mut small = [0.0; SMALL];
-        let Some(small) = small.get_mut(..plane.len()) else {
-            return self.resample(plane, columns, map, out);
-        };
-        small.iter_mut().zip(plane).for_each(|(to, from)| *to = (*from).into());
-        self.resample(small, columns, map, out);
-    }
-
-    fn resample<T: Copy + Into<f32>>(
+    pub(crate) fn convert<T: Pixel>(
         self,
         plane: &[T],
         columns: usize,
@@ -50,36 +49,56 @@ impl Warp {
     ) {
         let rows = plane.len() / columns;
         let (cy, cx) = ((rows as f32 - 1.0) / 2.0, (columns as f32 - 1.0) / 2.0);
-        let at = |y: i32, x: i32| -> f32 {
-            let inside = (0..rows as i32).contains(&y) && (0..columns as i32).contains(&x);
-            if inside { plane[y as usize * columns + x as usize].into() } else { 0.0 }
-        };
-        let (step_y, step_x) = (fixed(-self.across), fixed(self.along));
-        for (r, out) in out.chunks_exact_mut(columns).enumerate() {
+        let start = |r: usize| {
             let (v, u) = (r as f32 - cy, -cx);
-            let mut y = fixed(cy + self.along * v - self.across * u + self.dy);
-            let mut x = fixed(cx + self.across * v + self.along * u + self.dx);
-            for input in out {
-                let (t, l) = ((y >> FRACTION) as i32, (x >> FRACTION) as i32);
-                let (down, right) = (fraction(y), fraction(x));
-                let is_inside = (t as u32) < rows as u32 - 1 && (l as u32) < columns as u32 - 1;
-                let [a, b, c, d] = if is_inside {
-                    let first = t as usize * columns + l as usize;
-                    let (upper, lower) = (&plane[first..][..2], &plane[first + columns..][..2]);
-                    [upper[0].into(), upper[1].into(), lower[0].into(), lower[1].into()]
-                } else {
-                    let (below, after) = (t.wrapping_add(1), l.wrapping_add(1));
-                    [at(t, l), at(t, after), at(below, l), at(below, after)]
-                };
-                let upper = a + (b - a) * right;
-                let lower = c + (d - c) * right;
-                *input = (upper + (lower - upper) * down) * map.factor + map.offset;
-                (y, x) = (y.wrapping_add(step_y), x.wrapping_add(step_x));
-            }
+            let y = fixed(cy + self.along * v - self.across * u + self.dy);
+            let x = fixed(cx + self.across * v + self.along * u + self.dx);
+            [y, x]
+        };
+        let step = [fixed(-self.across), fixed(self.along)];
+        let walk = Walk { start, step, map: [map.factor, map.offset] };
+        match T::bytes(plane) {
+            Some(bytes) if fits(rows, columns) => warp(bytes, columns, &walk, out),
+            _ => resample(plane, columns, &walk, out),
         }
     }
 }
 
+/// The walk over any plane, pixel by pixel.
+fn resample<T: Pixel>(
+    plane: &[T],
+    columns: usize,
+    walk: &Walk<impl Fn(usize) -> [i64; 2]>,
+    out: &mut [f32],
+) {
+    let rows = plane.len() / columns;
+    let at = |y: i32, x: i32| -> f32 {
+        let inside = (0..rows as i32).contains(&y) && (0..columns as i32).contains(&x);
+        if inside { plane[y as usize * columns + x as usize].into() } else { 0.0 }
+    };
+    for (r, out) in out.chunks_exact_mut(columns).enumerate() {
+        let [mut y, mut x] = (walk.start)(r);
+        for input in out {
+            let (t, l) = ((y >> FRACTION) as i32, (x >> FRACTION) as i32);
+            let (down, right) = (fraction(y), fraction(x));
+            let is_inside = (t as u32) < rows as u32 - 1 && (l as u32) < columns as u32 - 1;
+            let [a, b, c, d] = if is_inside {
+                let first = t as usize * columns + l as usize;
+                let (upper, lower) = (&plane[first..][..2], &plane[first + columns..][..2]);
+                [upper[0].into(), upper[1].into(), lower[0].into(), lower[1].into()]
+            } else {
+                let (below, after) = (t.wrapping_add(1), l.wrapping_add(1));
+                [at(t, l), at(t, after), at(below, l), at(below, after)]
+            };
+            let upper = a + (b - a) * right;
+            let lower = c + (d - c) * right;
+            *input = (upper + (lower - upper) * down) * walk.map[0] + walk.map[1];
+            (y, x) = (y.wrapping_add(walk.step[0]), x.wrapping_add(walk.step[1]));
+        }
+    }
+}
+
+/// Places between pixels are whole numbers of 2⁻³² of one: their floor is a shift, where a float's may be a call.
 fn fixed(pixels: f32) -> i64 {
     (f64::from(pixels) * (1_u64 << FRACTION) as f64) as i64
 }
@@ -122,6 +141,19 @@ mod tests {
         let small = Warp { along: 2.0, ..STILL };
         let plane: Vec<f32> = (0..9).map(|i| i as f32).collect();
         assert_eq!(warped(small, &plane, 3), [0.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn bytes_move_as_numbers_do_to_the_last_bit() {
+        let bytes: Vec<u8> = (0..28 * 28).map(|i| (i * 37 + 11) as u8).collect();
+        let numbers: Vec<f32> = bytes.iter().map(|x| f32::from(*x)).collect();
+        let (sin, cos) = 0.3_f32.sin_cos();
+        for warp in [STILL, Warp { along: cos, across: sin, dy: 0.3, dx: -4.6 }] {
+            let mut out = [(); 2].map(|()| vec![f32::NAN; bytes.len()]);
+            warp.convert(&bytes, 28, MAP, &mut out[0]);
+            warp.convert(&numbers, 28, MAP, &mut out[1]);
+            assert_eq!(out[0], out[1]);
+        }
     }
 
     #[test]
