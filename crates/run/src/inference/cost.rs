@@ -69,7 +69,7 @@ fn product(nonzero: f64, rows: f64, vectors: usize, per_vector: f64) -> f64 {
 pub(crate) fn dense_us(work: &Work) -> f64 {
     match work.shape {
         Shape::Conv(g) => conv_us(g.batch, Forward::new(g).work()),
-        Shape::Linear([1, inputs, outputs]) => (inputs * outputs) as f64 * 0.08 / 1000.0,
+        Shape::Linear([1, inputs, outputs]) => (inputs * outputs) as f64 * 0.055 / 1000.0,
         Shape::Linear(sizes) => linear_us(sizes),
     }
 }

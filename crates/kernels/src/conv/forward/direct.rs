@@ -33,7 +33,10 @@ impl Direct {
     pub(super) fn into(self, planes: Planes) -> Option<Self> {
         let width = self.g.output[1];
         let is_line = |to: &usize| to % width + LANES <= width;
-        if self.g.groups > 1 || !self.sweep.is_exact() || !self.sweep.to.iter().all(is_line) {
+        // A plane without gaps is one line, and its vectors side by side are wide ones.
+        let is_one_line = Phases::pitch(&self.g) == width;
+        let are_lines = self.sweep.is_exact() && self.sweep.to.iter().all(is_line);
+        if self.g.groups > 1 || is_one_line || !are_lines {
             return None;
         }
         let place = |to: &usize| planes.lead() + to / width * planes.row() + to % width;
