@@ -1,6 +1,7 @@
 //! Every loop against its meaning in f64, over odd sizes, empty rows and all-zero layers.
 
 mod gradients;
+mod one_line;
 
 use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply_on};
