@@ -20,7 +20,10 @@ pub(crate) trait Lanes: Vector {
     fn zip(self, odd: Self) -> [Self; 2];
 
     /// Of `self` and what follows it, the elements at even places and those at odd ones.
-    fn unzip(self, next: Self) -> [Self; 2];
+    #[inline(always)]
+    fn unzip(self, next: Self) -> [Self; 2] {
+        [self.evens(next), self.odds(next)]
+    }
 
     /// The sum of all eight, always in the same order: halves, quarters, eighths.
     fn sum(self) -> f32;
@@ -86,15 +89,6 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn unzip(self, next: Self) -> [Self; 2] {
-        [0, 1].map(|first| {
-            let at =
-                |i: usize| if i < 4 { self.0[2 * i + first] } else { next.0[2 * i + first - 8] };
-            Self(std::array::from_fn(at))
-        })
-    }
-
-    #[inline(always)]
     fn sum(self) -> f32 {
         let halves: [f32; 4] = std::array::from_fn(|i| self.0[i] + self.0[i + 4]);
         (halves[0] + halves[2]) + (halves[1] + halves[3])
@@ -112,9 +106,9 @@ mod avx2 {
     use crate::vector::Avx2;
     use std::arch::x86_64::{
         _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_movehl_ps, _mm_shuffle_ps,
-        _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps128_ps256, _mm256_castps256_ps128,
-        _mm256_extractf128_ps, _mm256_insertf128_ps, _mm256_permute2f128_ps, _mm256_permute4x64_pd,
-        _mm256_shuffle_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+        _mm256_castps128_ps256, _mm256_castps256_ps128, _mm256_extractf128_ps,
+        _mm256_insertf128_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_sub_ps,
+        _mm256_unpackhi_ps, _mm256_unpacklo_ps,
     };
 
     impl Lanes for Avx2 {
@@ -143,20 +137,6 @@ mod avx2 {
                     Self(_mm256_permute2f128_ps::<0x20>(outer, inner)),
                     Self(_mm256_permute2f128_ps::<0x31>(outer, inner)),
                 ]
-            }
-        }
-
-        #[inline(always)]
-        fn unzip(self, next: Self) -> [Self; 2] {
-            // SAFETY: this type is used only where AVX2 is on.
-            unsafe {
-                let evens = _mm256_shuffle_ps::<0x88>(self.0, next.0);
-                let odds = _mm256_shuffle_ps::<0xDD>(self.0, next.0);
-                // Pairs of each: this, next, this, next.
-                [evens, odds].map(|pairs| {
-                    let pairs = _mm256_castps_pd(pairs);
-                    Self(_mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(pairs)))
-                })
             }
         }
 
