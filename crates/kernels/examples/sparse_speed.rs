@@ -3,6 +3,7 @@
 //! Random masks, data in the cache; sparse from planes to planes, dense from plain to plain. With `training` all lies plain, and
 //! both gradients are computed too. What the cost model of `hoyer-run` was fitted to.
 
+use hoyer_kernels::aligned::Aligned;
 use hoyer_kernels::conv::{Forward, Geometry, InputGradient, Layer, WeightGradient};
 use hoyer_kernels::gemm::{Activation, Epilogue, Gemm, Sizes};
 use hoyer_kernels::isa::{Isa, force};
@@ -168,7 +169,8 @@ fn conv(name: &str, channels: [usize; 2], size: usize, [kernel, stride]: [usize;
     let from = Planes::new(g.channels_in, g.input, pad);
     let to = Planes::new(g.channels_out, g.output, pad);
     let ends = Ends { x: Layout::Planes(from), residual: None, y: Layout::Planes(to) };
-    let (mut x_planes, mut y) = (vec![0.0; from.len(1)], vec![0.0; to.len(1)]);
+    // As a program lays its values out.
+    let (mut x_planes, mut y) = (Aligned::zeros(from.len(1), 0), Aligned::zeros(to.len(1), 1));
     from.pack(&x, &mut x_planes);
     for density in [1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.0] {
         let conv = SparseConv::new(g, &numbers.weight(w.len(), density), ends);
@@ -218,7 +220,10 @@ fn main() {
     conv("1x1 64-128 56x56", [64, 128], 56, [1, 1]);
     conv("1x1 128-256 28x28", [128, 256], 28, [1, 1]);
     conv("1x1 256-256 14x14", [256, 256], 14, [1, 1]);
+    conv("1x1 256-256 28x28", [256, 256], 28, [1, 1]);
+    conv("1x1 512-512 14x14", [512, 512], 14, [1, 1]);
     conv("1x1 512-512 7x7", [512, 512], 7, [1, 1]);
+    conv("1x1 1024-1024 7x7", [1024, 1024], 7, [1, 1]);
     linear(1, 784, 300);
     linear(1, 300, 100);
     linear(1, 800, 500);

@@ -5,6 +5,7 @@
 //! ```
 //! Not here: the loop over pixels (`spmm`).
 
+use super::blocks::Blocks;
 use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply};
 use crate::isa::vectorize;
@@ -173,7 +174,11 @@ impl SparseLinear {
         let finish = Finish { bias: &self.bias, residual: None, limits: self.limits, keep: &[] };
         let to = Placed { start: 0, plane: block };
         let (rows, range) = (&self.rows, 0..self.outputs);
-        multiply(&Job { rows, range, from: 0, to, pixels: samples, finish }, turned, sums);
+        multiply(
+            &Job { rows, blocks: Blocks::ONE, range, from: 0, to, pixels: samples, finish },
+            turned,
+            sums,
+        );
         transpose((sums, block), [self.outputs, samples], (y, self.outputs));
     }
 }

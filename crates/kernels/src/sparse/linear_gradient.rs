@@ -8,6 +8,7 @@
 //! values are handed in. Rows are cut into a fixed number of pieces, each computed by one thread.
 //! Not here: the loops (`spmm`, `dots`), the turn (`turn`).
 
+use super::blocks::Blocks;
 use super::conv_gradient::Wanted;
 use super::dots::{self, Dots};
 use super::rows::{Rows, Weight};
@@ -205,7 +206,11 @@ impl SparseLinearGradient {
             let finish = Finish { bias: &self.zeros, residual: None, limits, keep: &[] };
             let at = Placed { start: 0, plane: self.row };
             let (rows, pixels) = (&self.columns, self.batch);
-            multiply(&Job { rows, range, from: 0, to: at, pixels, finish }, dy, to);
+            multiply(
+                &Job { rows, blocks: Blocks::ONE, range, from: 0, to: at, pixels, finish },
+                dy,
+                to,
+            );
         });
         let turned = &*turned;
         let samples = self.batch.div_ceil(PIECES).max(1);

@@ -3,16 +3,18 @@
 //! ```text
 //! for a tile of T vectors of pixels, for a row o:   sums = b[o] + r[o];  for (offset, w): sums += w · x[offset ..];  store
 //! ```
-//! A tile is outside so that what the rows read of it stays in the nearest cache.
+//! A tile is outside so that what the rows read of it stays in the nearest cache. Where it does not, the rows come in blocks that read a part
+//! of the inputs each, and `out` keeps the sums from one block to the next (`blocks`); what is added, and in which order, stays the same.
 //! Invariant: [`Job::check`] held before the unsafe loops run, so every access lies inside its slice.
 
+use super::blocks::Blocks;
 use super::rows::Rows;
 use crate::isa::{Isa, isa};
 use crate::vector::{Vector, WIDEST, over_vectors};
 use std::ops::Range;
 
 /// Most vectors of a tile: with 16 registers, what leaves some for the weight and its neighbors.
-const TILE: usize = 12;
+pub(super) const TILE: usize = 12;
 
 /// Planes that are read or written, one per row.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +42,9 @@ pub(crate) struct Finish<'a> {
 /// A product: some rows of the matrix over a run of pixels.
 #[derive(Debug, Clone)]
 pub(crate) struct Job<'a> {
+    /// The rows of the first block, those of the second, and so on.
     pub(crate) rows: &'a Rows,
+    pub(crate) blocks: Blocks,
     /// Which rows.
     pub(crate) range: Range<usize>,
     /// Where pixel 0 is read, before the weights' offsets.
@@ -60,7 +64,8 @@ impl Job<'_> {
             placed.start + (first + count - 1) * placed.plane + run <= len
         };
         let residual = self.finish.residual;
-        self.range.end <= self.rows.len().min(self.finish.bias.len())
+        let rows = self.rows.len() / self.blocks.count;
+        self.range.end <= rows.min(self.finish.bias.len())
             && self.from + self.rows.reach() + run <= input
             && (self.finish.keep.is_empty() || run <= self.finish.keep.len())
             && inside(&self.to, 0, out)
@@ -97,7 +102,7 @@ over_vectors! {
 #[inline(always)]
 unsafe fn run<V: Vector>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
     let vectors = job.pixels.div_ceil(V::LEN);
-    let tiles = vectors.div_ceil(TILE);
+    let tiles = vectors.div_ceil(job.blocks.tile);
     let mut at = 0;
     for tile in 0..tiles {
         let count = (vectors - at).div_ceil(tiles - tile);
@@ -105,56 +110,87 @@ unsafe fn run<V: Vector>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
         // SAFETY: the tile's vectors lie among the checked ones.
         unsafe {
             match count {
-                1 => rows::<V, 1>(job, pixel, input, out),
-                2 => rows::<V, 2>(job, pixel, input, out),
-                3 => rows::<V, 3>(job, pixel, input, out),
-                4 => rows::<V, 4>(job, pixel, input, out),
-                5 => rows::<V, 5>(job, pixel, input, out),
-                6 => rows::<V, 6>(job, pixel, input, out),
-                7 => rows::<V, 7>(job, pixel, input, out),
-                8 => rows::<V, 8>(job, pixel, input, out),
-                9 => rows::<V, 9>(job, pixel, input, out),
-                10 => rows::<V, 10>(job, pixel, input, out),
-                11 => rows::<V, 11>(job, pixel, input, out),
-                _ => rows::<V, TILE>(job, pixel, input, out),
+                1 => blocks::<V, 1>(job, pixel, input, out),
+                2 => blocks::<V, 2>(job, pixel, input, out),
+                3 => blocks::<V, 3>(job, pixel, input, out),
+                4 => blocks::<V, 4>(job, pixel, input, out),
+                5 => blocks::<V, 5>(job, pixel, input, out),
+                6 => blocks::<V, 6>(job, pixel, input, out),
+                7 => blocks::<V, 7>(job, pixel, input, out),
+                8 => blocks::<V, 8>(job, pixel, input, out),
+                9 => blocks::<V, 9>(job, pixel, input, out),
+                10 => blocks::<V, 10>(job, pixel, input, out),
+                11 => blocks::<V, 11>(job, pixel, input, out),
+                _ => blocks::<V, TILE>(job, pixel, input, out),
             }
         }
         at += count;
     }
 }
 
-/// One tile of `T` vectors from `pixel` on, all rows.
+/// One tile of `T` vectors from `pixel` on, block after block.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn blocks<V: Vector, const T: usize>(
+    job: &Job<'_>,
+    pixel: usize,
+    input: &[f32],
+    out: &mut [f32],
+) {
+    for block in 0..job.blocks.count {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { rows::<V, T>(job, block, pixel, input, out) };
+    }
+}
+
+/// All rows of a block: the first begins with what is added, the last one ends with the limits.
 ///
 /// # Safety
 /// As [`run`].
 #[inline(always)]
 unsafe fn rows<V: Vector, const T: usize>(
     job: &Job<'_>,
+    block: usize,
     pixel: usize,
     input: &[f32],
     out: &mut [f32],
 ) {
     let [low, high] = job.finish.limits.map(V::splat);
+    let (is_first, is_last) = (block == 0, block + 1 == job.blocks.count);
+    let list = block * (job.rows.len() / job.blocks.count);
     // SAFETY: `check` held, so pixel and all that follows lie inside.
     let from = unsafe { input.as_ptr().add(job.from + pixel) };
     for row in job.range.clone() {
+        let to = job.to.start + (row - job.range.start) * job.to.plane + pixel;
+        // SAFETY: as above, for the row's plane.
+        let to = unsafe { out.as_mut_ptr().add(to) };
         let mut sums = [V::splat(job.finish.bias[row]); T];
         // SAFETY: as above, for the row's plane and the largest offset.
         unsafe {
-            if let Some((residual, at)) = job.finish.residual {
+            if !is_first {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(to.add(i * V::LEN));
+                }
+            } else if let Some((residual, at)) = job.finish.residual {
                 let r = residual.as_ptr().add(at.start + row * at.plane + pixel);
                 for (i, sum) in sums.iter_mut().enumerate() {
                     *sum = sum.add(V::load(r.add(i * V::LEN)));
                 }
             }
-            for entry in job.rows.row(row) {
+            for entry in job.rows.row(list + row) {
                 let (w, x) = (V::splat(entry.value), from.add(entry.offset as usize));
                 for (i, sum) in sums.iter_mut().enumerate() {
                     *sum = sum.add_product(w, V::load(x.add(i * V::LEN)));
                 }
             }
-            let to = job.to.start + (row - job.range.start) * job.to.plane + pixel;
-            let to = out.as_mut_ptr().add(to);
+            if !is_last {
+                for (i, sum) in sums.iter().enumerate() {
+                    sum.store(to.add(i * V::LEN));
+                }
+                continue;
+            }
             if job.finish.keep.is_empty() {
                 for (i, sum) in sums.iter().enumerate() {
                     sum.clamp(low, high).store(to.add(i * V::LEN));

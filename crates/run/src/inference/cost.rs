@@ -55,7 +55,7 @@ fn sparse_sample(g: &Geometry, nonzero: f64) -> f64 {
     let reads = vectors.min(TILE) * VECTOR + (g.kernel[0] - 1) * row;
     let near = ((g.group_in() * reads) as f64) < NEAR;
     let copy = if in_place.is_some() { 0.0 } else { 0.15 * g.sample_in() as f64 };
-    copy + product(nonzero, g.channels_out as f64, vectors, if near { 0.4 } else { 0.72 })
+    copy + product(nonzero, g.channels_out as f64, vectors, if near { 0.4 } else { 0.5 })
 }
 
 /// Rows of weights over so many vectors of pixels.

@@ -5,7 +5,8 @@
 //! ```
 //! A vector that is read serves all lines that its line is a neighbor of; a stride of 2 takes every second pixel of two vectors. A plane
 //! is copied between zeros first, into the nearest cache, unless it lies between zeros already. A line's last vector is moved back to
-//! end with it; shorter lines are written with what lies behind them, which planes have room for.
+//! end with it; shorter lines are written with what lies behind them, which planes have room for, and row-major values have not: these
+//! are written with room behind them first.
 //! Invariant: [`Job::check`] held before the unsafe loops run, so every access lies inside its slice.
 //! Not here: other kernels (`gather`).
 
@@ -32,10 +33,12 @@ pub(in crate::conv) struct Planar {
 impl Planar {
     /// The convolution from one layout to another, if it is one and lines are long enough for what they lie in.
     pub(in crate::conv) fn new(g: &Geometry, ends: [Layout; 2]) -> Option<Self> {
-        let [x, y] = ends;
+        let [x, _] = ends;
         let is_near = g.groups == g.channels_in && g.kernel == [3, 3] && g.dilation == [1, 1];
         let is_step = g.stride == [1, 1] || g.stride == [2, 2];
-        if !is_near || !is_step || y == Layout::Plain && g.output[1] < NARROW {
+        // Short lines in between two row-major values waste more than they save.
+        let is_short = ends == [Layout::Plain; 2] && g.output[1] < NARROW;
+        if !is_near || !is_step || is_short {
             return None;
         }
         let pad = g.pad_begin.into_iter().chain(g.pad_end).max().unwrap_or(0);
@@ -53,10 +56,21 @@ impl Planar {
     /// Whether short lines may be read and written with what lies behind them, in the last plane, too.
     fn has_room(&self) -> bool {
         let (g, to) = (&self.g, self.ends[1].view(self.g.output));
-        let from = if self.copy.is_some() { self.scratch_len() } else { self.from.plane + WIDEST };
+        let from = if self.copy.is_some() { self.copy_len() } else { self.from.plane + WIDEST };
         let (pitch, step, size) = (self.from.row, g.stride[0], g.output);
         let job = Job { w: &[0.0; 9], bias: 0.0, floor: 0.0, pitch, step, size, to };
-        job.check(from - self.from.start, to.plane)
+        job.check(from - self.from.start, to.plane.max(self.short_len()))
+    }
+
+    /// Room for a channel with short lines that is written row-major, and for what is written behind its last line; none for others.
+    fn short_len(&self) -> usize {
+        let is_short = self.ends[1] == Layout::Plain && self.g.output[1] < NARROW;
+        if is_short { self.g.pixels() + NARROW } else { 0 }
+    }
+
+    /// Elements of the copy of a channel.
+    fn copy_len(&self) -> usize {
+        self.copy.map_or(0, |planes| planes.len(1) + WIDEST)
     }
 
     /// Elements of the weights, which stay as they are.
@@ -74,7 +88,7 @@ impl Planar {
 
     /// Scratch memory of a thread, in elements.
     pub(in crate::conv) fn scratch_len(&self) -> usize {
-        self.copy.map_or(0, |planes| planes.len(1) + WIDEST)
+        self.copy_len() + self.short_len()
     }
 
     /// One sample.
@@ -88,7 +102,7 @@ impl Planar {
     ) {
         let g = &self.g;
         let [given, to] = [self.ends[0].view(g.input), self.ends[1].view(g.output)];
-        let copy = &mut scratch[..self.scratch_len()];
+        let (copy, short) = scratch[..self.scratch_len()].split_at_mut(self.copy_len());
         let taps = w.as_chunks::<9>().0.iter().zip(y.chunks_exact_mut(to.plane));
         for (channel, (w, y)) in taps.take(g.channels_out).enumerate() {
             let x = &x[channel * given.plane..];
@@ -96,12 +110,19 @@ impl Planar {
             let pitch = self.from.row;
             let (step, size) = (g.stride[0], g.output);
             let job = Job { w, bias, floor: finish.floor, pitch, step, size, to };
-            match &self.copy {
+            let x = match &self.copy {
                 Some(planes) => {
                     self.fill(planes, &x[given.start..], copy);
-                    multiply_on(isa(), &job, &copy[self.from.start..], y);
+                    &*copy
                 }
-                None => multiply_on(isa(), &job, &x[self.from.start..], y),
+                None => x,
+            };
+            let x = &x[self.from.start..];
+            if short.is_empty() {
+                multiply_on(isa(), &job, x, y);
+            } else {
+                multiply_on(isa(), &job, x, short);
+                y.copy_from_slice(&short[..to.plane]);
             }
             if let Layout::Planes(planes) = &self.ends[1] {
                 planes.clear_around(y);
