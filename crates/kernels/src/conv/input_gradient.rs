@@ -10,6 +10,7 @@
 
 mod columns;
 mod direct;
+mod fold;
 
 use super::depthwise::{self, Gather};
 use super::winograd::{self, Kernels, Winograd};

@@ -21,6 +21,8 @@ use crate::pool::Chunks;
 
 /// Shares of the batch; also the most threads that can help.
 const SHARES: usize = 8;
+/// Taps that are few against 256 pixels.
+const FEW_TAPS: usize = 32;
 /// Elements that one task adds up.
 const CHUNK: usize = 4096;
 
@@ -242,5 +244,6 @@ impl Groups {
 /// Whether planes are multiplied as wholes: where few output channels would leave lanes empty, or where there are so many more
 /// pixels than taps that transposing `dy` costs more than adding up lanes.
 fn suits_dots(g: &Geometry) -> bool {
-    g.group_out() < LANES || (g.kernel == [1, 1] && g.pixels() >= 256)
+    let few = g.kernel == [1, 1] || g.taps() <= FEW_TAPS;
+    g.group_out() < LANES || few && g.pixels() >= 256
 }

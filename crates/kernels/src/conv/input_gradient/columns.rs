@@ -1,5 +1,6 @@
 //! `dx = wᵀ ∗ dy`: a product into columns of taps, then added back to the pixels they looked at.
 
+use super::fold::Fold;
 use crate::conv::{Geometry, Work};
 use crate::lanes::LANES;
 use crate::plane_product::{
@@ -13,19 +14,23 @@ pub(super) struct Columns {
     /// Elements of a plane of `dy` as the product reads it: copied to a whole vector if it is smaller.
     plane: usize,
     places: Places,
+    /// How they are added back, if lines suit it.
+    fold: Option<Fold>,
 }
 
 impl Columns {
     pub(super) fn new(g: Geometry) -> Self {
         let pixels = g.pixels();
         let plane = if pixels >= LANES { pixels } else { pixels.next_multiple_of(LANES) };
-        Self { g, plane, places: Places::flat(plane, plane, g.group_out()) }
+        let places = Places::flat(plane, plane, g.group_out());
+        Self { g, plane, places, fold: Fold::new(&g, plane) }
     }
 
     /// Scratch memory of a thread, in elements.
     pub(super) fn scratch_len(&self) -> usize {
         let padded = if self.g.is_padded() { self.g.sample_padded() } else { 0 };
-        padded + (self.g.taps() + self.g.group_out()) * self.plane
+        let lines = self.fold.as_ref().map_or(0, Fold::scratch_len);
+        padded + (self.g.taps() + self.g.group_out()) * self.plane + lines
     }
 
     /// Elements of the packed weights.
@@ -63,7 +68,6 @@ impl Columns {
         let (padded, scratch) =
             scratch.split_at_mut(if g.is_padded() { g.sample_padded() } else { 0 });
         let planes = if g.is_padded() { &mut *padded } else { &mut *dx };
-        planes.fill(0.0);
         let one = packed_len(g.taps(), g.group_out());
         let (inputs, outputs) = (planes.len() / g.groups, g.group_out() * g.pixels());
         for group in 0..g.groups {
@@ -79,7 +83,8 @@ impl Columns {
     fn group(&self, dy: &[f32], packed: &[f32], planes: &mut [f32], scratch: &mut [f32]) {
         let g = &self.g;
         let plane = self.plane;
-        let (columns, copy) = scratch.split_at_mut(g.taps() * plane);
+        let (columns, scratch) = scratch.split_at_mut(g.taps() * plane);
+        let (copy, lines) = scratch.split_at_mut(g.group_out() * plane);
         let dy = if plane == g.pixels() {
             dy
         } else {
@@ -87,13 +92,16 @@ impl Columns {
                 to[..g.pixels()].copy_from_slice(from);
                 to[g.pixels()..].fill(0.0);
             }
-            copy
+            &*copy
         };
         let finish = Finish { bias: None, floor: f32::NEG_INFINITY };
         let small = Small::packed(packed, g.group_out());
         let product = Product { small, rows: g.taps(), row_stride: plane, finish };
         plane_product(&product, &self.places, dy, columns);
-        crate::isa::vectorize(|| col2im(g, columns, plane, planes));
+        match &self.fold {
+            Some(fold) => fold.run(columns, planes, lines),
+            None => crate::isa::vectorize(|| col2im(g, columns, plane, planes)),
+        }
     }
 }
 
@@ -112,6 +120,7 @@ fn unpad(g: &Geometry, padded: &[f32], sample: &mut [f32]) {
 #[inline(always)]
 fn col2im(g: &Geometry, columns: &[f32], column_len: usize, planes: &mut [f32]) {
     let (width, pw) = (g.output[1], g.padded()[1]);
+    planes.fill(0.0);
     for (t, column) in columns.chunks_exact(column_len).enumerate() {
         let to = &mut planes[g.tap_offset(t)..];
         for (oy, row) in column[..g.pixels()].chunks_exact(width).enumerate() {
