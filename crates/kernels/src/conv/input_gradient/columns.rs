@@ -1,4 +1,5 @@
-//! `dx = wᵀ ∗ dy`: a product into columns of taps, then added back to the pixels they looked at.
+//! `dx = wᵀ ∗ dy`: a product into columns of taps, then added back to the pixels they looked at, some channels at a time, so that columns
+//! are still near.
 
 use super::fold::Fold;
 use crate::conv::{Geometry, Work};
@@ -30,7 +31,17 @@ impl Columns {
     pub(super) fn scratch_len(&self) -> usize {
         let padded = if self.g.is_padded() { self.g.sample_padded() } else { 0 };
         let lines = self.fold.as_ref().map_or(0, Fold::scratch_len);
-        padded + (self.g.taps() + self.g.group_out()) * self.plane + lines
+        padded + (self.block() * self.one() + self.g.group_out()) * self.plane + lines
+    }
+
+    /// Taps of one channel.
+    fn one(&self) -> usize {
+        self.g.kernel[0] * self.g.kernel[1]
+    }
+
+    /// Channels at a time: so many that their taps fill panels.
+    fn block(&self) -> usize {
+        PANEL.min(self.g.group_in())
     }
 
     /// Elements of the packed weights.
@@ -83,7 +94,8 @@ impl Columns {
     fn group(&self, dy: &[f32], packed: &[f32], planes: &mut [f32], scratch: &mut [f32]) {
         let g = &self.g;
         let plane = self.plane;
-        let (columns, scratch) = scratch.split_at_mut(g.taps() * plane);
+        let rows = self.block() * self.one();
+        let (columns, scratch) = scratch.split_at_mut(rows * plane);
         let (copy, lines) = scratch.split_at_mut(g.group_out() * plane);
         let dy = if plane == g.pixels() {
             dy
@@ -94,13 +106,19 @@ impl Columns {
             }
             &*copy
         };
-        let finish = Finish { bias: None, floor: f32::NEG_INFINITY };
-        let small = Small::packed(packed, g.group_out());
-        let product = Product { small, rows: g.taps(), row_stride: plane, finish };
-        plane_product(&product, &self.places, dy, columns);
-        match &self.fold {
-            Some(fold) => fold.run(columns, planes, lines),
-            None => crate::isa::vectorize(|| col2im(g, columns, plane, planes)),
+        let channel = planes.len() / g.group_in();
+        let packed = packed.chunks(packed_len(rows, g.group_out()));
+        for (planes, packed) in planes.chunks_mut(self.block() * channel).zip(packed) {
+            let rows = planes.len() / channel * self.one();
+            let small = Small::packed(packed, g.group_out());
+            let finish = Finish::NOTHING;
+            let product = Product { small, rows, row_stride: plane, finish };
+            let columns = &mut columns[..rows * plane];
+            plane_product(&product, &self.places, dy, columns);
+            match &self.fold {
+                Some(fold) => fold.run(columns, planes, lines),
+                None => crate::isa::vectorize(|| col2im(g, columns, plane, planes)),
+            }
         }
     }
 }
