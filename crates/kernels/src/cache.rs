@@ -22,6 +22,8 @@ pub(crate) fn collide(planes: usize, plane: usize) -> bool {
 /// Begins to fetch the line of an address into all caches; the address need not be valid.
 #[inline(always)]
 pub(crate) fn prefetch(at: *const f32) {
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE is part of x86-64, and fetching ahead reads nothing: an address that is not mapped is ignored.
     unsafe {

@@ -407,6 +407,7 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_does_not_change_a_bit() {
+        let _same = crate::isa::forced::none();
         let (a, b) = (numbers(64 * 784, 1), numbers(300 * 784, 2));
         let sizes = Sizes { m: 64, n: 300, k: 784, trans_a: false, trans_b: true };
         let run = |threads| run(sizes, &a, &b, &Epilogue::default(), threads);

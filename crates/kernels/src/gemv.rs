@@ -143,6 +143,7 @@ mod tests {
 
     #[test]
     fn threads_change_no_bit() {
+        let _same = crate::isa::forced::none();
         let w: Vec<f32> = (0..600 * 1001).map(|i| (i % 17) as f32 - 8.0).collect();
         let x: Vec<f32> = (0..1001).map(|i| (i % 5) as f32 / 3.0).collect();
         let run = |threads| {

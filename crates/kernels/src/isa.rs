@@ -11,13 +11,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Isa {
     /// Plain Rust, compiled for the build's target.
     Portable,
+    /// AArch64, which always has NEON.
+    Neon,
     /// x86-64 with AVX2 and FMA.
     Avx2,
     /// x86-64 with AVX2, FMA and the foundation of AVX-512.
     Avx512,
 }
 
-/// 0 = not looked up yet, 1 = portable, 2 = AVX2, 3 = AVX-512.
+/// 0 = not looked up yet, 1 = portable, 2 = NEON, 3 = AVX2, 4 = AVX-512.
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
 /// The instruction set in use.
@@ -26,7 +28,8 @@ pub fn isa() -> Isa {
     match CHOSEN.load(Ordering::Relaxed) {
         0 => detect(),
         1 => Isa::Portable,
-        2 => Isa::Avx2,
+        2 => Isa::Neon,
+        3 => Isa::Avx2,
         _ => Isa::Avx512,
     }
 }
@@ -52,15 +55,13 @@ fn machine_has_avx512() -> bool {
     return false;
 }
 
-/// Held by tests that force an instruction set, and, for reading, by those that compare bits of two runs.
-#[cfg(test)]
-pub(crate) static FORCED: std::sync::RwLock<()> = std::sync::RwLock::new(());
-
 /// Makes every later call use `isa`, or the best below it that the machine has; for tests and comparisons.
 pub fn force(isa: Isa) {
     let chosen = match isa {
-        Isa::Avx512 if machine_has_avx512() => 3,
-        Isa::Avx512 | Isa::Avx2 if machine_has_avx2() => 2,
+        Isa::Avx512 if machine_has_avx512() => 4,
+        Isa::Avx512 | Isa::Avx2 if machine_has_avx2() => 3,
+        Isa::Portable => 1,
+        _ if cfg!(target_arch = "aarch64") => 2,
         _ => 1,
     };
     CHOSEN.store(chosen, Ordering::Relaxed);
@@ -69,7 +70,7 @@ pub fn force(isa: Isa) {
 /// Whether AVX2 and FMA are in use.
 #[inline]
 pub fn has_avx2() -> bool {
-    isa() != Isa::Portable
+    isa() >= Isa::Avx2
 }
 
 /// Whether AVX-512 is in use, beside AVX2 and FMA.
@@ -122,4 +123,27 @@ unsafe fn with_avx512<R>(f: impl FnOnce() -> R) -> R {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn with_avx2<R>(f: impl FnOnce() -> R) -> R {
     f()
+}
+
+/// For tests, which run side by side.
+#[cfg(test)]
+pub(crate) mod forced {
+    use super::{Isa, force};
+    use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+    static FORCED: RwLock<()> = RwLock::new(());
+
+    /// Until the guard goes, no test forces an instruction set: for tests that compare the bits of two runs.
+    pub(crate) fn none() -> RwLockReadGuard<'static, ()> {
+        FORCED.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a test with every instruction set in turn, and leaves the best one.
+    pub(crate) fn all(test: impl Fn()) {
+        let _alone = FORCED.write().unwrap_or_else(PoisonError::into_inner);
+        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+            force(isa);
+            test();
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub(crate) trait Loop {
     unsafe fn run<L: Lanes>(self);
 }
 
-/// Runs a loop with AVX2 if the machine has it and `isa` allows, else in plain Rust.
+/// Runs a loop with AVX2 or NEON if the machine has it and `isa` allows, else in plain Rust.
 ///
 /// # Safety
 /// What the loop asks of its slices must hold.
@@ -53,6 +53,11 @@ pub(crate) unsafe fn run(body: impl Loop) {
     if crate::isa::has_avx2() {
         // SAFETY: the machine has AVX2 and FMA; the rest is passed on.
         return unsafe { with_avx2(body) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    if crate::isa::isa() != crate::isa::Isa::Portable {
+        // SAFETY: every such machine has NEON; the rest is passed on.
+        return unsafe { body.run::<crate::vector::Neon>() };
     }
     // SAFETY: plain Rust runs anywhere; the rest is passed on.
     unsafe { body.run::<Portable>() };

@@ -82,6 +82,11 @@ macro_rules! over_vectors {
                 // SAFETY: the machine has AVX2 and FMA; the rest is passed on.
                 return unsafe { with_avx2($($arg),+) };
             }
+            #[cfg(target_arch = "aarch64")]
+            if with != $crate::isa::Isa::Portable {
+                // SAFETY: every such machine has NEON; the rest is passed on.
+                return unsafe { $body::<$crate::vector::Neon>($($arg),+) };
+            }
             // SAFETY: plain Rust runs anywhere; the rest is passed on.
             unsafe { $body::<$crate::vector::Portable>($($arg),+) };
         }
@@ -168,6 +173,10 @@ impl Vector for Portable {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 

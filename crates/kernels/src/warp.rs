@@ -172,7 +172,7 @@ fn weigh(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::{FORCED, Isa, force};
+    use crate::isa::{forced, isa};
 
     /// The definition, pixel by pixel.
     fn by_definition(
@@ -199,7 +199,6 @@ mod tests {
 
     #[test]
     fn warps_match_the_scalar_twin_to_the_last_bit_on_every_instruction_set() {
-        let _guard = FORCED.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let pixel = |share: f64| (share * (1_u64 << FRACTION) as f64) as i64;
         for [rows, columns] in [[1, 1], [3, 15], [28, 28], [32, 32], [5, 17], [7, 200]] {
             let plane: Vec<u8> = (0..rows * columns).map(|i| (i * 37 + 11) as u8).collect();
@@ -217,13 +216,11 @@ mod tests {
                 let step = [pixel(-across), pixel(along)];
                 let walk = Walk { start, step, map: [0.013, -0.42] };
                 let want = by_definition(&plane, columns, &walk);
-                for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
-                    force(isa);
+                forced::all(|| {
                     let mut out = vec![f32::NAN; plane.len()];
                     warp(&plane, columns, &walk, &mut out);
-                    assert_eq!(out, want, "{rows} x {columns}, {dy} {dx}, {isa:?}");
-                }
-                force(Isa::Avx512);
+                    assert_eq!(out, want, "{rows} x {columns}, {dy} {dx}, {:?}", isa());
+                });
             }
         }
     }

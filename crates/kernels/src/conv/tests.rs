@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gemm::Activation;
+use crate::isa::forced;
 
 pub(crate) fn numbers(n: usize, seed: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 37 + seed * 101 + i / 11) % 23) as f32 / 8.0 - 1.3).collect()
@@ -93,18 +94,9 @@ pub(crate) fn close(got: &[f32], want: &[f64], what: &str) {
     }
 }
 
-fn on_every_isa(test: impl Fn()) {
-    use crate::isa::{FORCED, Isa, force};
-    let _alone = FORCED.write().expect("no test failed inside");
-    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
-        force(isa);
-        test();
-    }
-}
-
 #[test]
 fn the_forward_kernel_matches_its_scalar_twin() {
-    on_every_isa(|| {
+    forced::all(|| {
         for case in CASES {
             let g = geometry(case);
             let (x, w) =
@@ -130,7 +122,7 @@ fn the_forward_kernel_matches_its_scalar_twin() {
 
 #[test]
 fn no_way_hides_what_is_not_a_number_behind_a_relu() {
-    on_every_isa(|| {
+    forced::all(|| {
         for case in CASES {
             let g = geometry(case);
             let (mut x, w) =
@@ -151,7 +143,7 @@ fn no_way_hides_what_is_not_a_number_behind_a_relu() {
 
 #[test]
 fn the_input_gradient_matches_its_scalar_twin() {
-    on_every_isa(|| {
+    forced::all(|| {
         for case in CASES {
             let g = geometry(case);
             let (dy, w) =
@@ -169,7 +161,7 @@ fn the_input_gradient_matches_its_scalar_twin() {
 
 #[test]
 fn the_weight_gradient_matches_its_scalar_twin() {
-    on_every_isa(|| {
+    forced::all(|| {
         for case in CASES {
             let g = geometry(case);
             let (dy, x) =
@@ -187,7 +179,7 @@ fn the_weight_gradient_matches_its_scalar_twin() {
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
-    let _one_isa = crate::isa::FORCED.read().expect("no test failed inside");
+    let _same = forced::none();
     let g = geometry(CASES[1]);
     let (dy, x) = (numbers(g.batch * g.sample_out(), 1), numbers(g.batch * g.sample_in(), 2));
     let run = |threads| {

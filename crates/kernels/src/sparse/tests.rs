@@ -9,7 +9,7 @@ use super::spmm::{Finish, Job, Placed, multiply_on};
 use super::{ConvIo, Ends, Layout, Planes, SparseConv, SparseLinear};
 use crate::conv::Geometry;
 use crate::conv::tests::for_each_product;
-use crate::isa::Isa;
+use crate::isa::{Isa, forced};
 use crate::pool::Pool;
 use crate::vector::WIDEST;
 
@@ -139,7 +139,7 @@ fn check_conv(g: Geometry, density: f32, threads: usize) -> Vec<u32> {
 
 #[test]
 fn convolutions_of_all_kinds_compute_their_meaning_whatever_the_threads() {
-    let _one_isa = crate::isa::FORCED.read().expect("no test failed inside");
+    let _same = forced::none();
     let cases = [
         geometry([3, 7, 1], [8, 8], [[3, 3], [1, 1], [1, 1], [1, 1]]),
         geometry([3, 6, 1], [17, 33], [[3, 3], [1, 1], [1, 1], [1, 1]]),
@@ -167,18 +167,16 @@ fn convolutions_of_all_kinds_compute_their_meaning_whatever_the_threads() {
 
 #[test]
 fn planes_have_zeros_around_on_every_instruction_set() {
-    let _one_isa = crate::isa::FORCED.write().expect("no test failed inside");
-    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
-        crate::isa::force(isa);
+    forced::all(|| {
         for size in [[8, 8], [7, 9], [16, 16]] {
             check_conv(geometry([3, 5, 1], size, [[3, 3], [1, 1], [1, 1], [1, 1]]), 0.3, 1);
         }
-    }
+    });
 }
 
 #[test]
 fn linear_layers_compute_their_meaning_whatever_the_threads() {
-    let _one_isa = crate::isa::FORCED.read().expect("no test failed inside");
+    let _same = forced::none();
     for (batch, inputs, outputs) in
         [(1, 1, 1), (1, 300, 100), (3, 7, 6), (8, 31, 5), (20, 40, 17), (70, 33, 10), (128, 5, 3)]
     {

@@ -10,6 +10,9 @@
 use crate::conv::Geometry;
 use crate::lanes::{self, LANES, Lanes, Loop};
 
+/// Widest kernel.
+const WIDEST_KERNEL: usize = 7;
+
 /// The sums, ready to run.
 #[derive(Debug, Clone)]
 pub(super) struct Fold {
@@ -26,7 +29,7 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// The sums, if lines fill vectors and lie side by side.
+    /// The sums, if lines fill vectors and lie side by side, and kernels are not too wide.
     pub(super) fn new(g: &Geometry, column: usize) -> Option<Self> {
         let (kernel, dilation, padded) = (g.kernel, g.dilation, g.padded());
         let taps = (0..padded[0]).map(|y| {
@@ -38,7 +41,8 @@ impl Fold {
         let [height, width] = [0, 1].map(|i| g.output[i] + fold.reach(i));
         // Strides may leave pixels that no tap looked at; a stride of 1 does not.
         let is_near = g.stride == [1, 1] && padded == [height, width];
-        (is_near && g.output[1] >= LANES && column >= g.pixels()).then_some(fold)
+        let fits = kernel[1] <= WIDEST_KERNEL && g.output[1] >= LANES && column >= g.pixels();
+        (is_near && fits).then_some(fold)
     }
 
     /// From the first tap to the last, down or across.
@@ -93,19 +97,41 @@ fn starts(width: usize) -> impl Iterator<Item = usize> {
 impl Loop for Channel<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe {
+            match self.of.kernel[1] {
+                1 => self.taps::<L, 1>(),
+                2 => self.taps::<L, 2>(),
+                3 => self.taps::<L, 3>(),
+                4 => self.taps::<L, 4>(),
+                5 => self.taps::<L, 5>(),
+                6 => self.taps::<L, 6>(),
+                _ => self.taps::<L, WIDEST_KERNEL>(),
+            }
+        }
+    }
+}
+
+impl Channel<'_> {
+    /// # Safety
+    /// As `run`; the kernel is `K` wide.
+    #[inline(always)]
+    unsafe fn taps<L: Lanes, const K: usize>(self) {
         let Self { of, columns, plane, lines } = self;
-        let (kw, [dy, dx]) = (of.kernel[1], of.dilation);
-        let (w, [ph, pw]) = (of.size[1], of.padded);
+        let (w, [ph, pw], [dy, dx]) = (of.size[1], of.padded, of.dilation);
         let (line, reach) = (of.line(), of.reach(1));
-        for kx in 0..kw {
-            for (y, &[first, last]) in of.taps.iter().enumerate() {
-                for x in starts(w) {
-                    let mut sum = L::splat(0.0);
-                    for ky in first..=last {
-                        let at = (ky * kw + kx) * of.column + (y - ky * dy) * w + x;
+        for (y, &[first, last]) in of.taps.iter().enumerate() {
+            for x in starts(w) {
+                let mut sums = [L::splat(0.0); K];
+                for ky in first..=last {
+                    let at = ky * K * of.column + (y - ky * dy) * w + x;
+                    for (kx, sum) in sums.iter_mut().enumerate() {
                         // SAFETY: the line lies in the column, and the vector in the line.
-                        sum = sum.add(unsafe { L::load(columns.as_ptr().add(at)) });
+                        let from = unsafe { L::load(columns.as_ptr().add(at + kx * of.column)) };
+                        *sum = sum.add(from);
                     }
+                }
+                for (kx, sum) in sums.into_iter().enumerate() {
                     // SAFETY: as above, for lines with `reach` zeros on both sides.
                     unsafe { sum.store(lines.as_mut_ptr().add((kx * ph + y) * line + reach + x)) };
                 }
@@ -114,7 +140,7 @@ impl Loop for Channel<'_> {
         for y in 0..ph {
             for x in starts(pw) {
                 let mut sum = L::splat(0.0);
-                for kx in 0..kw {
+                for kx in 0..K {
                     let at = (kx * ph + y) * line + reach + x - kx * dx;
                     // SAFETY: from `reach` before the line to `reach` behind it there are zeros.
                     sum = sum.add(unsafe { L::load(lines.as_ptr().add(at)) });

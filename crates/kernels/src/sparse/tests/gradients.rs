@@ -3,7 +3,7 @@
 use super::{Numbers, geometry};
 use crate::conv::tests::{close, for_each_product};
 use crate::conv::{self, Geometry};
-use crate::isa::Isa;
+use crate::isa::{Isa, forced};
 use crate::pool::Pool;
 use crate::sparse::dots::{Dots, accumulate_on, total};
 use crate::sparse::lines::{LineJob, multiply_on};
@@ -118,6 +118,7 @@ fn check_conv(g: Geometry, density: f32, numbers: &mut Numbers) {
 
 #[test]
 fn gradients_of_any_convolution_are_those_of_the_dense_one_with_masked_weights() {
+    let _same = forced::none();
     let mut numbers = Numbers(23);
     for i in 0..120 {
         let g = any_geometry(&mut numbers);
@@ -127,6 +128,7 @@ fn gradients_of_any_convolution_are_those_of_the_dense_one_with_masked_weights()
 
 #[test]
 fn gradients_of_the_convolutions_that_networks_have_are_right() {
+    let _same = forced::none();
     let square = |channels, size: usize, kernel: usize, stride: usize, pad: usize| {
         geometry(channels, [size; 2], [[kernel; 2], [stride; 2], [1; 2], [pad; 2]])
     };
@@ -146,6 +148,7 @@ fn gradients_of_the_convolutions_that_networks_have_are_right() {
 
 #[test]
 fn gradients_of_linear_layers_are_right_whatever_the_threads() {
+    let _same = forced::none();
     let mut numbers = Numbers(31);
     let sizes = [(1, 1, 1), (3, 7, 6), (64, 80, 50), (20, 40, 17), (130, 33, 10), (16, 5, 1)];
     for (batch, inputs, outputs) in sizes {
