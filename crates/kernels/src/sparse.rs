@@ -18,7 +18,7 @@
 //! Elsen et al. (2020), <https://arxiv.org/abs/1911.09723> (channels outside, a vector of pixels in registers).
 //! Not here: whether a layer should run so (crate `hoyer-run`), dense products (`conv`, `gemm`).
 
-mod blocks;
+mod bands;
 mod conv;
 mod conv_gradient;
 mod dots;

@@ -3,11 +3,11 @@
 //! A convolution of stride 1 reads planes where they lie; any other reads a copy (`phases`). It writes
 //! planes where they lie if their lines are as long as those it reads, and lines one by one if the output lies row-major, else
 //! through one plane of its own.
-//! Many channels that lie in planes are read in blocks (`blocks`).
+//! Many channels that lie in planes are read in bands (`bands`).
 //! Samples, and for one sample ranges of channels, are cut by the sizes alone, so results do not depend on threads.
 //! Not here: the loops (`spmm`, `lines`).
 
-use super::blocks::{Blocks, Reads};
+use super::bands::{Bands, Reads};
 use super::lines::{self, LineJob};
 use super::planes::Planes;
 use super::rows::{Rows, Weight};
@@ -112,7 +112,7 @@ pub struct SparseConv {
     ends: Ends,
     source: Source,
     rows: Rows,
-    blocks: Blocks,
+    bands: Bands,
     bias: Vec<f32>,
     limits: [f32; 2],
     pieces: usize,
@@ -132,8 +132,8 @@ impl SparseConv {
         assert!(fits(&ends.x, g.input) && fits(&ends.y, g.output) && residual, "planes fit");
         let source = Self::source(&g, &ends);
         let (bias, limits) = (vec![0.0; g.channels_out], [f32::NEG_INFINITY, f32::INFINITY]);
-        let (rows, blocks, keep) = (Rows::default(), Blocks::ONE, Vec::new());
-        let mut conv = Self { g, ends, source, rows, blocks, bias, limits, pieces: 1, keep };
+        let (rows, bands, keep) = (Rows::default(), Bands::ONE, Vec::new());
+        let mut conv = Self { g, ends, source, rows, bands, bias, limits, pieces: 1, keep };
         if let (true, Layout::Planes(planes)) = (conv.writes_in_place(), ends.y) {
             conv.keep = planes.elements();
         }
@@ -166,7 +166,7 @@ impl SparseConv {
     }
 
     /// Takes other weights, with another pattern of zeros; allocates only if more are left than ever before, or if many channels in planes
-    /// are read in blocks.
+    /// are read in bands.
     ///
     /// # Panics
     /// If they do not fill their shape.
@@ -180,29 +180,29 @@ impl SparseConv {
             let channel = row / group_out * group_in + column / (kh * kw);
             source.offset(g, channel, column / kw % kh, column % kw)
         };
-        self.blocks = self.blocks(w.iter().filter(|w| **w != 0.0).count());
-        if self.blocks == Blocks::ONE {
+        self.bands = self.bands(w.iter().filter(|w| **w != 0.0).count());
+        if self.bands == Bands::ONE {
             return self.rows.set(w, g.channels_out, offset);
         }
         let living = w.iter().enumerate().filter(|(_, w)| **w != 0.0).map(|(place, _)| {
             let (row, column) = (place / g.taps(), place % g.taps());
-            let block = self.blocks.of(column / (kh * kw), g.channels_in);
-            Weight { row: block * g.channels_out + row, offset: offset(row, column), place }
+            let band = self.bands.of(column / (kh * kw), g.channels_in);
+            Weight { row: band * g.channels_out + row, offset: offset(row, column), place }
         });
         let living: Vec<_> = living.collect();
-        self.rows = Rows::gather(g.channels_out * self.blocks.count, &living);
+        self.rows = Rows::gather(g.channels_out * self.bands.count, &living);
         self.rows.refresh(w);
     }
 
     /// How a sample is taken with so many weights left.
-    fn blocks(&self, weights: usize) -> Blocks {
+    fn bands(&self, weights: usize) -> Bands {
         let g = &self.g;
         if g.groups > 1 || !self.writes_in_place() {
-            return Blocks::ONE;
+            return Bands::ONE;
         }
         let beside = (g.kernel[0] - 1) * g.dilation[0] * self.source.row(g);
         let (channels, rows) = (g.channels_in, g.channels_out);
-        Blocks::new(&Reads { channels, pixels: self.run_len(), beside, rows, weights })
+        Bands::new(&Reads { channels, pixels: self.run_len(), beside, rows, weights })
     }
 
     /// Takes the values of the weights that are left from a dense weight, and does not look at the others.
@@ -361,8 +361,8 @@ impl SparseConv {
         let to = Placed { start: view.start, plane: view.plane };
         let residual_view = self.ends.residual.map(|layout| layout.view(self.g.output));
         let finish = Finish { bias: &self.bias, residual: None, limits: self.limits, keep: &[] };
-        let (rows, blocks, pixels) = (&self.rows, self.blocks, self.run_len());
-        let job = Job { rows, blocks, range, from, to, pixels, finish };
+        let (rows, bands, pixels) = (&self.rows, self.bands, self.run_len());
+        let job = Job { rows, bands, range, from, to, pixels, finish };
         if self.writes_in_place() {
             let at = residual_view.map(|v| Placed { start: v.start, plane: v.plane });
             let finish = Finish { residual: residual.zip(at), keep: &self.keep, ..finish };

@@ -5,7 +5,7 @@
 //! ```
 //! Not here: the loop over pixels (`spmm`).
 
-use super::blocks::Blocks;
+use super::bands::Bands;
 use super::rows::Rows;
 use super::spmm::{Finish, Job, Placed, multiply};
 use crate::isa::vectorize;
@@ -175,7 +175,7 @@ impl SparseLinear {
         let to = Placed { start: 0, plane: block };
         let (rows, range) = (&self.rows, 0..self.outputs);
         multiply(
-            &Job { rows, blocks: Blocks::ONE, range, from: 0, to, pixels: samples, finish },
+            &Job { rows, bands: Bands::ONE, range, from: 0, to, pixels: samples, finish },
             turned,
             sums,
         );

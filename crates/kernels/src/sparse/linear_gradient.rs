@@ -8,7 +8,7 @@
 //! values are handed in. Rows are cut into a fixed number of pieces, each computed by one thread.
 //! Not here: the loops (`spmm`, `dots`), the turn (`turn`).
 
-use super::blocks::Blocks;
+use super::bands::Bands;
 use super::conv_gradient::Wanted;
 use super::dots::{self, Dots};
 use super::rows::{Rows, Weight};
@@ -207,7 +207,7 @@ impl SparseLinearGradient {
             let at = Placed { start: 0, plane: self.row };
             let (rows, pixels) = (&self.columns, self.batch);
             multiply(
-                &Job { rows, blocks: Blocks::ONE, range, from: 0, to: at, pixels, finish },
+                &Job { rows, bands: Bands::ONE, range, from: 0, to: at, pixels, finish },
                 dy,
                 to,
             );

@@ -3,11 +3,11 @@
 //! ```text
 //! for a tile of T vectors of pixels, for a row o:   sums = b[o] + r[o];  for (offset, w): sums += w · x[offset ..];  store
 //! ```
-//! A tile is outside so that what the rows read of it stays in the nearest cache. Where it does not, the rows come in blocks that read a part
-//! of the inputs each, and `out` keeps the sums from one block to the next (`blocks`); what is added, and in which order, stays the same.
+//! A tile is outside so that what the rows read of it stays in the nearest cache. Where it does not, the rows come in bands that read a part
+//! of the inputs each, and `out` keeps the sums from one band to the next (`bands`); what is added, and in which order, stays the same.
 //! Invariant: [`Job::check`] held before the unsafe loops run, so every access lies inside its slice.
 
-use super::blocks::Blocks;
+use super::bands::Bands;
 use super::rows::Rows;
 use crate::isa::{Isa, isa};
 use crate::vector::{Vector, WIDEST, over_vectors};
@@ -42,9 +42,9 @@ pub(crate) struct Finish<'a> {
 /// A product: some rows of the matrix over a run of pixels.
 #[derive(Debug, Clone)]
 pub(crate) struct Job<'a> {
-    /// The rows of the first block, those of the second, and so on.
+    /// The rows of the first band, those of the second, and so on.
     pub(crate) rows: &'a Rows,
-    pub(crate) blocks: Blocks,
+    pub(crate) bands: Bands,
     /// Which rows.
     pub(crate) range: Range<usize>,
     /// Where pixel 0 is read, before the weights' offsets.
@@ -64,7 +64,7 @@ impl Job<'_> {
             placed.start + (first + count - 1) * placed.plane + run <= len
         };
         let residual = self.finish.residual;
-        let rows = self.rows.len() / self.blocks.count;
+        let rows = self.rows.len() / self.bands.count;
         self.range.end <= rows.min(self.finish.bias.len())
             && self.from + self.rows.reach() + run <= input
             && (self.finish.keep.is_empty() || run <= self.finish.keep.len())
@@ -102,7 +102,7 @@ over_vectors! {
 #[inline(always)]
 unsafe fn run<V: Vector>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
     let vectors = job.pixels.div_ceil(V::LEN);
-    let tiles = vectors.div_ceil(job.blocks.tile);
+    let tiles = vectors.div_ceil(job.bands.tile);
     let mut at = 0;
     for tile in 0..tiles {
         let count = (vectors - at).div_ceil(tiles - tile);
@@ -110,56 +110,56 @@ unsafe fn run<V: Vector>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
         // SAFETY: the tile's vectors lie among the checked ones.
         unsafe {
             match count {
-                1 => blocks::<V, 1>(job, pixel, input, out),
-                2 => blocks::<V, 2>(job, pixel, input, out),
-                3 => blocks::<V, 3>(job, pixel, input, out),
-                4 => blocks::<V, 4>(job, pixel, input, out),
-                5 => blocks::<V, 5>(job, pixel, input, out),
-                6 => blocks::<V, 6>(job, pixel, input, out),
-                7 => blocks::<V, 7>(job, pixel, input, out),
-                8 => blocks::<V, 8>(job, pixel, input, out),
-                9 => blocks::<V, 9>(job, pixel, input, out),
-                10 => blocks::<V, 10>(job, pixel, input, out),
-                11 => blocks::<V, 11>(job, pixel, input, out),
-                _ => blocks::<V, TILE>(job, pixel, input, out),
+                1 => bands::<V, 1>(job, pixel, input, out),
+                2 => bands::<V, 2>(job, pixel, input, out),
+                3 => bands::<V, 3>(job, pixel, input, out),
+                4 => bands::<V, 4>(job, pixel, input, out),
+                5 => bands::<V, 5>(job, pixel, input, out),
+                6 => bands::<V, 6>(job, pixel, input, out),
+                7 => bands::<V, 7>(job, pixel, input, out),
+                8 => bands::<V, 8>(job, pixel, input, out),
+                9 => bands::<V, 9>(job, pixel, input, out),
+                10 => bands::<V, 10>(job, pixel, input, out),
+                11 => bands::<V, 11>(job, pixel, input, out),
+                _ => bands::<V, TILE>(job, pixel, input, out),
             }
         }
         at += count;
     }
 }
 
-/// One tile of `T` vectors from `pixel` on, block after block.
+/// One tile of `T` vectors from `pixel` on, band after band.
 ///
 /// # Safety
 /// As [`run`].
 #[inline(always)]
-unsafe fn blocks<V: Vector, const T: usize>(
+unsafe fn bands<V: Vector, const T: usize>(
     job: &Job<'_>,
     pixel: usize,
     input: &[f32],
     out: &mut [f32],
 ) {
-    for block in 0..job.blocks.count {
+    for band in 0..job.bands.count {
         // SAFETY: the caller's promise is passed on.
-        unsafe { rows::<V, T>(job, block, pixel, input, out) };
+        unsafe { rows::<V, T>(job, band, pixel, input, out) };
     }
 }
 
-/// All rows of a block: the first begins with what is added, the last one ends with the limits.
+/// All rows of a band: the first begins with what is added, the last one ends with the limits.
 ///
 /// # Safety
 /// As [`run`].
 #[inline(always)]
 unsafe fn rows<V: Vector, const T: usize>(
     job: &Job<'_>,
-    block: usize,
+    band: usize,
     pixel: usize,
     input: &[f32],
     out: &mut [f32],
 ) {
     let [low, high] = job.finish.limits.map(V::splat);
-    let (is_first, is_last) = (block == 0, block + 1 == job.blocks.count);
-    let list = block * (job.rows.len() / job.blocks.count);
+    let (is_first, is_last) = (band == 0, band + 1 == job.bands.count);
+    let list = band * (job.rows.len() / job.bands.count);
     // SAFETY: `check` held, so pixel and all that follows lie inside.
     let from = unsafe { input.as_ptr().add(job.from + pixel) };
     for row in job.range.clone() {

@@ -3,7 +3,7 @@
 mod gradients;
 mod one_line;
 
-use super::blocks::Blocks;
+use super::bands::Bands;
 use super::rows::{Rows, Weight};
 use super::spmm::{Finish, Job, Placed, multiply_on};
 use super::{ConvIo, Ends, Layout, Planes, SparseConv, SparseLinear};
@@ -152,7 +152,7 @@ fn convolutions_of_all_kinds_compute_their_meaning_whatever_the_threads() {
         geometry([6, 4, 2], [10, 10], [[3, 3], [2, 2], [1, 1], [1, 1]]),
         geometry([1, 1, 1], [1, 1], [[1, 1], [1, 1], [1, 1], [0, 0]]),
         geometry([2, 3, 1], [1, 40], [[1, 3], [1, 1], [1, 2], [0, 2]]),
-        // Read in two blocks.
+        // Read in two bands.
         geometry([200, 3, 1], [12, 20], [[1, 1], [1, 1], [1, 1], [0, 0]]),
         geometry([150, 2, 1], [9, 11], [[3, 3], [1, 1], [1, 1], [1, 1]]),
     ];
@@ -220,31 +220,24 @@ fn every_instruction_set_computes_the_same_and_keeps_what_is_no_number() {
         let residual = numbers.list(rows * plane);
         let finish =
             Finish { bias: &bias, residual: Some((&residual, at)), limits: [-0.2, 0.9], keep: &[] };
-        let job = Job {
-            rows: &list,
-            blocks: Blocks::ONE,
-            range: 2..rows,
-            from: 0,
-            to: at,
-            pixels,
-            finish,
-        };
-        let blocks = Blocks { count: 3, tile: 5 };
+        let job =
+            Job { rows: &list, bands: Bands::ONE, range: 2..rows, from: 0, to: at, pixels, finish };
+        let bands = Bands { count: 3, tile: 5 };
         let living = w.iter().enumerate().filter(|(_, w)| **w != 0.0).map(|(place, _)| {
             let (row, column) = (place / columns, place % columns);
-            let row = blocks.of(column, columns) * rows + row;
+            let row = bands.of(column, columns) * rows + row;
             Weight { row, offset: column * plane, place }
         });
         let mut cut = Rows::gather(3 * rows, &living.collect::<Vec<_>>());
         cut.refresh(&w);
-        let in_blocks = Job { rows: &cut, blocks, ..job.clone() };
+        let in_bands = Job { rows: &cut, bands, ..job.clone() };
         for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
             let mut y = vec![0.0; (rows - 2) * plane];
             multiply_on(isa, &job, &x, &mut y);
             let mut same = vec![0.0; y.len()];
-            multiply_on(isa, &in_blocks, &x, &mut same);
+            multiply_on(isa, &in_bands, &x, &mut same);
             let bits = |y: &[f32]| y.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-            assert!(bits(&y) == bits(&same), "{isa:?} {pixels}: blocks change a bit");
+            assert!(bits(&y) == bits(&same), "{isa:?} {pixels}: bands change a bit");
             for (i, y) in y.iter().enumerate().filter(|(i, _)| i % plane < pixels) {
                 let (o, q) = (i / plane + 2, i % plane);
                 let sum: f64 = (0..columns)
@@ -266,8 +259,7 @@ fn a_weight_that_reads_beyond_the_input_is_refused() {
     let rows = Rows::new(&[1.0, 1.0], 1, |_, column| 32 * column);
     let finish = Finish { bias: &[0.0], residual: None, limits: [0.0, 1.0], keep: &[] };
     let to = Placed { start: 0, plane: 16 };
-    let job =
-        Job { rows: &rows, blocks: Blocks::ONE, range: 0..1, from: 0, to, pixels: 16, finish };
+    let job = Job { rows: &rows, bands: Bands::ONE, range: 0..1, from: 0, to, pixels: 16, finish };
     multiply_on(Isa::Portable, &job, &[0.0; 47], &mut [0.0; 16]);
 }
 

@@ -31,7 +31,7 @@ impl Columns {
     pub(super) fn scratch_len(&self) -> usize {
         let padded = if self.g.is_padded() { self.g.sample_padded() } else { 0 };
         let lines = self.fold.as_ref().map_or(0, Fold::scratch_len);
-        padded + (self.block() * self.one() + self.g.group_out()) * self.plane + lines
+        padded + (self.at_once() * self.one() + self.g.group_out()) * self.plane + lines
     }
 
     /// Taps of one channel.
@@ -40,7 +40,7 @@ impl Columns {
     }
 
     /// Channels at a time: so many that their taps fill panels.
-    fn block(&self) -> usize {
+    fn at_once(&self) -> usize {
         PANEL.min(self.g.group_in())
     }
 
@@ -94,7 +94,7 @@ impl Columns {
     fn group(&self, dy: &[f32], packed: &[f32], planes: &mut [f32], scratch: &mut [f32]) {
         let g = &self.g;
         let plane = self.plane;
-        let rows = self.block() * self.one();
+        let rows = self.at_once() * self.one();
         let (columns, scratch) = scratch.split_at_mut(rows * plane);
         let (copy, lines) = scratch.split_at_mut(g.group_out() * plane);
         let dy = if plane == g.pixels() {
@@ -108,7 +108,7 @@ impl Columns {
         };
         let channel = planes.len() / g.group_in();
         let packed = packed.chunks(packed_len(rows, g.group_out()));
-        for (planes, packed) in planes.chunks_mut(self.block() * channel).zip(packed) {
+        for (planes, packed) in planes.chunks_mut(self.at_once() * channel).zip(packed) {
             let rows = planes.len() / channel * self.one();
             let small = Small::packed(packed, g.group_out());
             let finish = Finish::NOTHING;

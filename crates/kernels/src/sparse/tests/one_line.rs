@@ -2,7 +2,7 @@
 
 use super::Numbers;
 use crate::isa::Isa;
-use crate::sparse::blocks::Blocks;
+use crate::sparse::bands::Bands;
 use crate::sparse::lines::{self, LineJob};
 use crate::sparse::planes::Planes;
 use crate::sparse::rows::Rows;
@@ -63,8 +63,7 @@ fn what_lies_between_lines_becomes_zero_even_where_it_is_no_number() {
         let finish = Finish { bias, residual: None, limits, keep: &keep };
         let to = Placed { start: 0, plane: keep.len() };
         let pixels = (size[0] - 1) * planes.row() + size[1];
-        let job =
-            Job { rows: &list, blocks: Blocks::ONE, range: 0..1, from: 0, to, pixels, finish };
+        let job = Job { rows: &list, bands: Bands::ONE, range: 0..1, from: 0, to, pixels, finish };
         for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
             let mut y = vec![9.0; keep.len()];
             spmm::multiply_on(isa, &job, &x, &mut y);
