@@ -102,6 +102,19 @@ fn a_batch() -> usize {
     128
 }
 
+/// Samples of a batch where nobody says: 128, or fewer where an epoch of so many samples would have less than 64 steps, but at least 16.
+///
+/// # Example
+/// ```
+/// use hoyer_learn::recipe::usual_batch;
+///
+/// assert_eq!([60_000, 5_000, 1_000].map(usual_batch), [128, 64, 16]);
+/// ```
+#[must_use]
+pub fn usual_batch(samples: usize) -> usize {
+    [128, 64, 32].into_iter().find(|batch| samples / batch >= 64).unwrap_or(16)
+}
+
 /// What the network wants done to samples: `(x - mean) / std`, per channel; `hoyer_zoo` does it.
 ///
 /// | field | default | range | unit | meaning |

@@ -75,8 +75,11 @@ impl Compress {
     /// Claims a folder, and one in it for each of several seeds; whatever cannot be run is known
     /// before.
     fn start(&self, path: &Path) -> anyhow::Result<Started> {
-        let recipe = self.recipe.recipe()?;
+        let mut recipe = self.recipe.recipe()?;
         let one_run = OneRun::new(&recipe, &self.options)?;
+        if !self.recipe.is_from_file() {
+            recipe.batch = one_run.usual_batch();
+        }
         OutFolder::check_free(path)?;
         let mut runs = Vec::new();
         if self.seeds > 1 {

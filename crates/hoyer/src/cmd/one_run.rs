@@ -13,7 +13,7 @@ use hoyer::report::render;
 use hoyer::result::RunResult;
 use hoyer_graph::container::write_atomic;
 use hoyer_kernels::pool::Pool;
-use hoyer_learn::recipe::Recipe;
+use hoyer_learn::recipe::{Recipe, usual_batch};
 use hoyer_zoo::Dataset;
 use hoyer_zoo::data;
 
@@ -41,6 +41,11 @@ impl OneRun {
         hoyer::compress::check(recipe, &dataset)?;
         let pool = Arc::new(Pool::new(options.threads()));
         Ok(Self { dataset, pool, stop: stop_flag()?, quiet: options.quiet })
+    }
+
+    /// Samples of a batch where nobody said.
+    pub(crate) fn usual_batch(&self) -> usize {
+        usual_batch(self.dataset.train.len())
     }
 
     /// Channels, rows and columns of a sample, if it is an image.

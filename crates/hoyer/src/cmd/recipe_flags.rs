@@ -135,6 +135,11 @@ impl RecipeFlags {
         Ok(recipe)
     }
 
+    /// Whether a file says what the flags do not.
+    pub(crate) fn is_from_file(&self) -> bool {
+        self.recipe.is_some()
+    }
+
     fn fresh_recipe(&self) -> anyhow::Result<Recipe> {
         let Some(model) = self.model.clone() else {
             let known: Vec<&str> = MODELS.iter().map(|model| model.name).collect();

@@ -36,9 +36,9 @@ pub(crate) struct Train {
     /// Passes over the training data
     #[arg(long, value_name = "N", default_value_t = 20)]
     epochs: u32,
-    /// Samples of a training batch
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    batch: usize,
+    /// Samples of a training batch [default: 128, fewer where there are few samples]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Learning rate to begin with
     #[arg(long, value_name = "X", default_value_t = 1e-3, allow_negative_numbers = true)]
     learning_rate: f64,
@@ -58,9 +58,12 @@ impl Train {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let file = self.out.display();
         ensure!(!self.out.exists(), "{file} is there already; name another file with -o");
-        let recipe = self.recipe();
+        let mut recipe = self.recipe();
         recipe.check()?;
         let one_run = OneRun::new(&recipe, &self.options)?;
+        if self.batch.is_none() {
+            recipe.batch = one_run.usual_batch();
+        }
         let folder = claim(&self.out, &recipe)?;
         let again = "give the same command again to go on";
         let done = one_run.compress(&folder, &recipe, again)?;
@@ -90,7 +93,8 @@ impl Train {
             data: self.data.clone(),
             seed: self.seed,
             validation: self.validation,
-            batch: self.batch,
+            // Until it is known how many samples there are.
+            batch: self.batch.unwrap_or(128),
             normalization: Default::default(),
             augmentation: Default::default(),
             promise: Promise::default(),
