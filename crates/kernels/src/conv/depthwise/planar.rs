@@ -33,10 +33,10 @@ pub(in crate::conv) struct Planar {
 impl Planar {
     /// The convolution from one layout to another, if it is one and lines are long enough for what they lie in.
     pub(in crate::conv) fn new(g: &Geometry, ends: [Layout; 2]) -> Option<Self> {
-        let [x, _] = ends;
+        let x = ends[0];
         let is_near = g.groups == g.channels_in && g.kernel == [3, 3] && g.dilation == [1, 1];
         let is_step = g.stride == [1, 1] || g.stride == [2, 2];
-        // Short lines in between two row-major values waste more than they save.
+        // Short lines between two row-major values are left to `gather`, which may or may not be faster.
         let is_short = ends == [Layout::Plain; 2] && g.output[1] < NARROW;
         if !is_near || !is_step || is_short {
             return None;
