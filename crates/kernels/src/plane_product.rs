@@ -104,9 +104,10 @@ impl Places {
     }
 }
 
-/// Starts of vectors that cover `0..pixels`, the last one moved back to end with it.
+/// Starts of vectors that cover `0..pixels`, at least one vector, the last one moved back to end with it.
+#[inline(always)]
 pub(crate) fn row_starts(pixels: usize) -> impl Iterator<Item = usize> {
-    (0..pixels).step_by(LANES).map(move |start| start.min(pixels - LANES))
+    (0..pixels.div_ceil(LANES)).map(move |i| (i * LANES).min(pixels - LANES))
 }
 
 /// What a product does with its sums.

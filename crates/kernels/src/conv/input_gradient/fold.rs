@@ -9,6 +9,7 @@
 
 use crate::conv::Geometry;
 use crate::lanes::{self, LANES, Lanes, Loop};
+use crate::plane_product::row_starts;
 
 /// Widest kernel.
 const WIDEST_KERNEL: usize = 7;
@@ -88,12 +89,6 @@ struct Channel<'a> {
     lines: &'a mut [f32],
 }
 
-/// Where vectors begin that cover so many pixels, at least one vector: the last is moved back to end with them.
-#[inline(always)]
-fn starts(width: usize) -> impl Iterator<Item = usize> {
-    (0..width.div_ceil(LANES)).map(move |i| (i * LANES).min(width - LANES))
-}
-
 impl Loop for Channel<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
@@ -121,7 +116,7 @@ impl Channel<'_> {
         let (w, [ph, pw], [dy, dx]) = (of.size[1], of.padded, of.dilation);
         let (line, reach) = (of.line(), of.reach(1));
         for (y, &[first, last]) in of.taps.iter().enumerate() {
-            for x in starts(w) {
+            for x in row_starts(w) {
                 let mut sums = [L::splat(0.0); K];
                 for ky in first..=last {
                     let at = ky * K * of.column + (y - ky * dy) * w + x;
@@ -138,7 +133,7 @@ impl Channel<'_> {
             }
         }
         for y in 0..ph {
-            for x in starts(pw) {
+            for x in row_starts(pw) {
                 let mut sum = L::splat(0.0);
                 for kx in 0..K {
                     let at = (kx * ph + y) * line + reach + x - kx * dx;
