@@ -13,6 +13,7 @@ use crate::Result;
 use crate::graph::{Graph, ParamId};
 
 mod assemble;
+mod branch;
 mod constant;
 mod coupling;
 mod dead;
@@ -25,6 +26,7 @@ mod spread;
 mod tests;
 mod units;
 
+pub use branch::{Branch, branches, without_branches};
 pub use coupling::{Coupling, Kept, Narrowing};
 pub use dead::dead;
 use flow::Flow;

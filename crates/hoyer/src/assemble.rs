@@ -1,6 +1,6 @@
 //! Counts of two networks, before and after, as results and reports show them.
 //!
-//! Invariants: both networks have the same layers, by name; everything is counted, nothing copied
+//! Invariants: the compressed network has no layer that the dense one lacks, by name; everything is counted, nothing copied
 //! from what someone said.
 //! Not here: the numbers' meanings (`result`), the counting itself (`hoyer_graph::cost`).
 
@@ -71,21 +71,31 @@ fn bits(bytes: usize, nonzero: u64) -> f64 {
     if nonzero == 0 { 0.0 } else { 8.0 * bytes as f64 / nonzero as f64 }
 }
 
-/// One line a layer, in the order of the graph: what there was in the dense network, and what is left. Without `parts` the file
-/// holds floats.
+/// One line a layer of the dense network, in its order: what there was, and what is left. Without `parts` the file holds floats.
 ///
 /// # Errors
 /// If the dense network lacks a layer.
 pub fn layers(dense: &Cost, left: &Cost, parts: Option<&Parts>) -> Result<Vec<Layer>> {
-    let whole = |layer: &LayerCost| {
-        let found = dense.layers.iter().find(|other| other.name == layer.name);
-        found.ok_or_else(|| Error::Evidence {
+    let is_in =
+        |all: &Cost, layer: &LayerCost| all.layers.iter().any(|other| other.name == layer.name);
+    if let Some(layer) = left.layers.iter().find(|layer| !is_in(dense, layer)) {
+        return Err(Error::Evidence {
             what: format!("layer `{}`", layer.name),
             got: "none in the dense network".into(),
             need: "one".into(),
-        })
+        });
+    }
+    let line = |whole: &LayerCost| {
+        let found = left.layers.iter().find(|layer| layer.name == whole.name);
+        layer(whole, found.unwrap_or(&gone(whole)), parts)
     };
-    left.layers.iter().map(|left| Ok(layer(whole(left)?, left, parts))).collect()
+    Ok(dense.layers.iter().map(line).collect())
+}
+
+/// What is left of a layer that went with its branch.
+fn gone(layer: &LayerCost) -> LayerCost {
+    let shape = Vec::new();
+    LayerCost { shape, total: 0, nonzero: 0, macs: 0, macs_nonzero: 0, ..layer.clone() }
 }
 
 fn layer(dense: &LayerCost, cost: &LayerCost, parts: Option<&Parts>) -> Layer {
@@ -101,16 +111,15 @@ fn layer(dense: &LayerCost, cost: &LayerCost, parts: Option<&Parts>) -> Layer {
     }
 }
 
-/// How the weights of each layer are spread, before and after.
-///
-/// # Errors
-/// If `after` lacks a weight of `before`.
-pub fn histograms(before: &Graph, after: &Graph) -> Result<Vec<WeightHistogram>> {
+/// How the weights of each layer are spread, before and after; of a layer that is gone, none are left.
+#[must_use]
+pub fn histograms(before: &Graph, after: &Graph) -> Vec<WeightHistogram> {
     let weights = before.params.iter().filter(|param| param.role == Role::Weight);
     weights
         .map(|param| {
-            let left = after.param_at(after.param_named(&param.name)?).tensor.data();
-            Ok(WeightHistogram::of(&param.name, param.tensor.data(), left, HISTOGRAM_BINS))
+            let left = after.params.iter().find(|other| other.name == param.name);
+            let left = left.map_or(&[][..], |param| param.tensor.data());
+            WeightHistogram::of(&param.name, param.tensor.data(), left, HISTOGRAM_BINS)
         })
         .collect()
 }
@@ -213,7 +222,7 @@ mod tests {
 
     #[test]
     fn biases_have_no_histogram() {
-        let bins = histograms(&net([1.0; 6]), &net([0.0; 6])).unwrap();
+        let bins = histograms(&net([1.0; 6]), &net([0.0; 6]));
         assert_eq!((bins.len(), bins[0].layer.as_str()), (1, "fc.weight"));
         assert_eq!(bins[0].after.iter().sum::<u64>(), 0);
     }

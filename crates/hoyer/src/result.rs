@@ -95,7 +95,7 @@ pub struct Layer {
     pub name: String,
     /// ONNX operator, `Conv` or `Gemm`.
     pub kind: String,
-    /// Shape of the weight, `[out, in]` or `[out, in / groups, height, width]`.
+    /// Shape of the weight, `[out, in]` or `[out, in / groups, height, width]`; empty if the layer went with its branch.
     pub shape: Vec<u64>,
     /// Weights that are not zero.
     pub nonzero: u64,

@@ -54,6 +54,9 @@ pub(crate) struct RecipeFlags {
     /// Keep a multiple of N channels in every group, where channels are removed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     round_to: Option<u16>,
+    /// Leave out whole branches of residual networks too, where channels are removed while it trains
+    #[arg(long)]
+    branches: bool,
     /// Store weights as few levels: of N bits a layer, or auto, as few as the accuracy allows
     #[arg(long, value_name = "N|auto", value_parser = bits)]
     bits: Option<Bits>,
@@ -131,6 +134,9 @@ impl RecipeFlags {
         if let Some(multiple) = self.round_to {
             round(&mut recipe, multiple.into())?;
         }
+        if self.branches {
+            let_branches_go(&mut recipe)?;
+        }
         recipe.check()?;
         Ok(recipe)
     }
@@ -162,6 +168,7 @@ impl RecipeFlags {
             until: LAST_NARROWED,
             score: Score::default(),
             round_to: 1,
+            branches: false,
         });
         let cut = match (weights, narrow) {
             (Some(weights), _) => Some(Cut::to_weights(weights)),
@@ -267,14 +274,32 @@ fn round(recipe: &mut Recipe, multiple: usize) -> anyhow::Result<()> {
     for cut in cuts(recipe).filter(|cut| matches!(cut.rule(promise), Ok(Rule::Channels(_)))) {
         (cut.round_to, found) = (multiple, true);
     }
-    let learns = recipe.stage.iter_mut().filter_map(Stage::learn_mut);
-    for narrow in learns.filter_map(|learn| learn.narrow.as_mut()) {
+    for narrow in narrows(recipe) {
         (narrow.round_to, found) = (multiple, true);
     }
     if !found {
         bail!("--round-to is for channels, but nothing removes any; give --budget macs=COUNT");
     }
     Ok(())
+}
+
+/// Lets all that removes channels while it trains remove residual branches.
+fn let_branches_go(recipe: &mut Recipe) -> anyhow::Result<()> {
+    let mut found = false;
+    for narrow in narrows(recipe) {
+        (narrow.branches, found) = (true, true);
+    }
+    if !found {
+        bail!(
+            "--branches is for channels, but no stage removes any while it trains; give --budget macs=COUNT"
+        );
+    }
+    Ok(())
+}
+
+fn narrows(recipe: &mut Recipe) -> impl Iterator<Item = &mut Narrow> {
+    let learns = recipe.stage.iter_mut().filter_map(Stage::learn_mut);
+    learns.filter_map(|learn| learn.narrow.as_mut())
 }
 
 fn cuts(recipe: &mut Recipe) -> impl Iterator<Item = &mut Cut> {

@@ -48,7 +48,10 @@ fn density(layer: &Layer) -> Option<f64> {
 fn row(layer: &Layer, axis: &Scale) -> Markup {
     let share = density(layer);
     let place = share.and_then(|share| axis.place(share)).unwrap_or_default();
-    let shape = layer.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ");
+    let shape = match layer.shape.as_slice() {
+        [] => "left out".into(),
+        shape => shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" × "),
+    };
     let counts = format!("{} of {}", numbers::count(layer.nonzero), numbers::count(layer.total));
     let share = share.map_or(numbers::UNKNOWN.into(), numbers::percent_short);
     html! {

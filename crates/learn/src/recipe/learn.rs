@@ -123,6 +123,7 @@ pub(crate) fn long() -> f64 {
 /// | `until` | 1 | (0, 1] | share of the stage | when `n₁` is reached; `q` rises evenly to 1 by then |
 /// | `score` | magnitude | see [`Score`] | – | which channels go first; weights of a channel are added up |
 /// | `round-to` | 1 | >= 1 | channels | every group keeps a multiple of it |
+/// | `branches` | false | – | – | residual branches may go whole, with their last channels |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the table names every field")]
@@ -134,6 +135,8 @@ pub struct Narrow {
     pub score: Score,
     #[serde(default = "one_channel", skip_serializing_if = "is_one")]
     pub round_to: usize,
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub branches: bool,
 }
 
 pub(super) fn one_channel() -> usize {

@@ -34,7 +34,8 @@ fn of_learn(learn: &Learn) -> String {
         }
     }
     if let Some(narrow) = learn.narrow {
-        words.push(format!("channels removed to {} multiply-accumulates", narrow.macs));
+        let what = if narrow.branches { "channels and branches" } else { "channels" };
+        words.push(format!("{what} removed to {} multiply-accumulates", narrow.macs));
     }
     if let Some(average) = learn.average {
         words.push(format!("weights averaged over about {:.0} steps", 1.0 / (1.0 - average)));

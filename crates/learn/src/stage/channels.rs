@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use hoyer_graph::groups::{Channel, Groups, cut, dead};
+use hoyer_graph::groups::{Channel, Groups, dead, groups};
 use hoyer_graph::{Graph, cost};
 
 use super::cut::{apply, search};
@@ -20,7 +20,7 @@ mod candidates;
 mod round;
 mod score;
 
-use candidates::Candidates;
+use candidates::{Branches, Candidates};
 use score::{Measure, Price, Scored};
 
 impl Run<'_> {
@@ -41,25 +41,26 @@ impl Run<'_> {
             recipe::Score::Fisher => Measure::Fisher(&fisher),
             recipe::Score::Taylor => Measure::Taylor(&self.state.saliency),
         };
-        let candidates = Candidates::of(&self.graph, Price::Macs, measure, narrow.round_to)?;
+        let whole = if narrow.branches { Branches::Go } else { Branches::Stay };
+        let candidates = Candidates::of(&self.graph, Price::Macs, measure, narrow.round_to, whole)?;
         let gone = candidates.fewest(&self.graph, Price::Macs, macs)?;
-        let found = &candidates.found;
-        let without = Without { graph: &self.graph, found, gone: &gone };
+        let without = Without { graph: &self.graph, candidates: &candidates, gone: &gone };
         let all: Vec<usize> = (0..self.graph.params.len()).collect();
         let is_trained = |i: &usize| self.graph.params[*i].role.is_trained();
         let trained: Vec<usize> = all.iter().copied().filter(is_trained).collect();
         if let Some(optimizer) = &mut self.state.optimizer {
-            for part in [first as fn(&mut Moments) -> &mut Vec<f32>, second] {
-                without.cut(&trained, optimizer.moments.iter_mut().map(part))?;
-            }
+            let moments = std::mem::take(&mut optimizer.moments).into_iter();
+            let (first, second) = moments.map(|both| (both.first, both.second)).unzip();
+            let both =
+                without.cut(&trained, first)?.into_iter().zip(without.cut(&trained, second)?);
+            optimizer.moments = both.map(|(first, second)| Moments { first, second }).collect();
         }
-        without.cut(&all, self.state.average.iter_mut())?;
-        match narrow.score {
-            // Other groups are left, so channels are seen anew.
-            recipe::Score::Taylor => self.state.saliency.clear(),
-            _ => without.cut(&pruned, self.state.saliency.iter_mut())?,
-        }
-        let small = cut(&self.graph, found, &gone)?.graph;
+        self.state.average = without.cut(&all, std::mem::take(&mut self.state.average))?;
+        let saliency = std::mem::take(&mut self.state.saliency);
+        if narrow.score != recipe::Score::Taylor {
+            self.state.saliency = without.cut(&pruned, saliency)?;
+        } // Else other groups are left, so channels are seen anew.
+        let small = candidates.without(&self.graph, &gone)?;
         self.rebuild(small)?;
         self.state.params = Snapshot::of(&self.graph.params, self.graph.params.len());
         Ok(())
@@ -71,7 +72,8 @@ impl Run<'_> {
             ChannelRule::Parameters(_) => Price::Parameters,
             ChannelRule::Share(_) | ChannelRule::Norm(_) | ChannelRule::Elements(_) => Price::Same,
         };
-        let mut candidates = Candidates::of(&self.graph, price, Measure::Share, round_to)?;
+        let mut candidates =
+            Candidates::of(&self.graph, price, Measure::Share, round_to, Branches::Stay)?;
         let all = candidates.order.len();
         let gone = match rule {
             ChannelRule::Macs(most) | ChannelRule::Parameters(most) => {
@@ -87,10 +89,10 @@ impl Run<'_> {
             }
             ChannelRule::Auto { accuracy } => self.most_that_keep(accuracy, &candidates)?,
         };
-        let small = cut(&self.graph, &candidates.found, &gone)?;
-        let left = all - (gone.len() - small.stayed.len());
-        let macs = cost(&small.graph, &one_sample())?.macs;
-        self.rebuild(small.graph)?;
+        let small = candidates.without(&self.graph, &gone)?;
+        let left = removable(&groups(&small)?);
+        let macs = cost(&small, &one_sample())?.macs;
+        self.rebuild(small)?;
         let text = format!("{left} of {all} channels left, {macs} multiply-accumulates");
         self.setup.observer.message(&text);
         self.score()
@@ -112,7 +114,7 @@ impl Run<'_> {
         let kept = search(all, |left| {
             self.check_stop()?;
             let gone = candidates.first(all - left);
-            let mut small = cut(&self.graph, &candidates.found, &gone)?.graph;
+            let mut small = candidates.without(&self.graph, &gone)?;
             let validation = self.setup.data.validation;
             let mut evaluator = Evaluator::new(&small, validation, self.setup.pool)?;
             Ok(evaluator.score(&mut small.params, validation)?.accuracy >= accuracy)
@@ -121,38 +123,33 @@ impl Run<'_> {
     }
 }
 
-fn first(moments: &mut Moments) -> &mut Vec<f32> {
-    &mut moments.first
-}
-
-fn second(moments: &mut Moments) -> &mut Vec<f32> {
-    &mut moments.second
+/// How many channels a network has that can be removed.
+fn removable(found: &Groups) -> usize {
+    let free = found.groups.iter().filter(|group| group.frozen.is_none());
+    free.map(|group| group.channels).sum()
 }
 
 /// A network and the channels it loses.
 struct Without<'a> {
     graph: &'a Graph,
-    found: &'a Groups,
+    candidates: &'a Candidates,
     gone: &'a [Channel],
 }
 
 impl Without<'_> {
-    /// Cuts numbers that lie as the parameters at these places do; an empty list stays empty.
-    fn cut<'n>(
-        &self,
-        places: &[usize],
-        numbers: impl Iterator<Item = &'n mut Vec<f32>>,
-    ) -> Result<()> {
-        let mut lists: Vec<(usize, &mut Vec<f32>)> =
-            places.iter().copied().zip(numbers).filter(|(_, list)| !list.is_empty()).collect();
+    /// Cuts numbers that lie as the parameters at these places do; an empty list stays empty, that of a parameter that goes does
+    /// not stay.
+    fn cut(&self, places: &[usize], lists: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
         let mut graph = self.graph.clone();
-        for (place, list) in &lists {
+        for (place, list) in places.iter().zip(&lists).filter(|(_, list)| !list.is_empty()) {
             graph.params[*place].tensor.data_mut().copy_from_slice(list);
         }
-        let small = cut(&graph, self.found, self.gone)?.graph;
-        for (place, list) in &mut lists {
-            **list = small.params[*place].tensor.data().to_vec();
-        }
-        Ok(())
+        let small = self.candidates.without(&graph, self.gone)?;
+        let left = |(place, list): (&usize, Vec<f32>)| {
+            let name = &graph.params[*place].name;
+            let param = small.params.iter().find(|param| param.name == *name)?;
+            Some(if list.is_empty() { list } else { param.tensor.data().to_vec() })
+        };
+        Ok(places.iter().zip(lists).filter_map(left).collect())
     }
 }

@@ -86,6 +86,33 @@ fn layers(seed: u64, [first, second]: [usize; 2]) -> Graph {
     g
 }
 
+/// A layer, three residual branches of two layers with 16 features inside, and a last layer.
+fn residual(seed: u64) -> Graph {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut g = Graph::new("net");
+    let shape = Shape(vec![Dim::symbol("batch"), Dim::from(INPUTS)]);
+    let mut value = g.input("x", Type::f32(shape));
+    let mut layer = |g: &mut Graph, name: &str, value, [out, inp]: [usize; 2]| {
+        let reach = (3.0 / inp as f32).sqrt();
+        let data = (0..inp * out).map(|_| rng.random_range(-reach..reach)).collect();
+        let weight = Tensor::new(&[out, inp], data).unwrap();
+        let w = g.param(&format!("{name}.weight"), Role::Weight, weight).unwrap();
+        g.add(name, Gemm::linear(), &[value, w]).unwrap()
+    };
+    value = layer(&mut g, "first", value, [8, INPUTS]);
+    value = g.add("first.relu", Relu, &[value]).unwrap();
+    for name in ["a", "b", "c"] {
+        let mut branch = layer(&mut g, &format!("{name}1"), value, [16, 8]);
+        branch = g.add(&format!("{name}1.relu"), Relu, &[branch]).unwrap();
+        branch = layer(&mut g, &format!("{name}2"), branch, [8, 16]);
+        value = g.add(&format!("{name}.sum"), hoyer_graph::Add, &[value, branch]).unwrap();
+        value = g.add(&format!("{name}.relu"), Relu, &[value]).unwrap();
+    }
+    value = layer(&mut g, "last", value, [3, 8]);
+    g.outputs.push(value);
+    g
+}
+
 const RECIPE: &str = r#"
 model = "net"
 data = "blobs"
@@ -140,7 +167,11 @@ struct How<'a> {
 
 fn run_how(recipe: &Recipe, training: &mut Blobs, how: &How<'_>) -> Result<Outcome> {
     let pool = Arc::new(Pool::new(how.threads));
-    let graph = if recipe.model == "wide" { layers(1, [200, 150]) } else { net(1) };
+    let graph = match recipe.model.as_str() {
+        "wide" => layers(1, [200, 150]),
+        "residual" => residual(1),
+        _ => net(1),
+    };
     let mut validation = Blobs::new(101);
     validation.start_epoch(1 << 40);
     run(Setup {
@@ -440,4 +471,42 @@ fn data_that_do_not_fit_are_refused() {
     );
     let text = "training samples: got 10, need at least one batch of 24";
     assert_eq!(few.unwrap_err().to_string(), text);
+}
+
+const BRANCHES: &str = r#"
+model = "residual"
+data = "blobs"
+batch = 24
+validation = 100
+[[stage]]
+kind = "train"
+epochs = 3
+optimizer = { name = "adam", lr = 0.01 }
+[[stage]]
+kind = "sparsify"
+epochs = 5
+optimizer = { name = "adam", lr = 0.01 }
+narrow = { macs = 420, until = 0.6, score = "fisher", round-to = 8, branches = true }
+average = 0.9
+"#;
+
+#[test]
+fn branches_go_whole_while_a_network_learns_and_it_resumes_so() {
+    for score in ["fisher", "taylor", "magnitude"] {
+        let recipe = recipe(&BRANCHES.replace("fisher", score));
+        let outcome = run_on(1, &recipe, None).unwrap();
+        let network = &outcome.network;
+        // 152 are outside of branches, 128 in each block of 8.
+        let inside: Vec<usize> = ["a1", "b1", "c1"]
+            .iter()
+            .map(|name| {
+                let named = |param: &&hoyer_graph::Param| param.name == format!("{name}.weight");
+                network.params.iter().find(named).map_or(0, |param| param.tensor.shape()[0])
+            })
+            .collect();
+        assert_eq!(inside.iter().sum::<usize>(), 16, "{score}: {inside:?}");
+        assert!(inside.contains(&0) && inside.iter().all(|width| width % 8 == 0), "{inside:?}");
+        assert!(outcome.accuracy > 0.8, "{score}: {}", outcome.accuracy);
+        check_resume(&recipe, &[61, 81, 101, 121, 159]);
+    }
 }

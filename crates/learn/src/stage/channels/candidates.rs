@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hoyer_graph::groups::{Channel, Groups, cut, groups};
+use hoyer_graph::groups::{Branch, Channel, Groups, branches, cut, groups, without_branches};
 use hoyer_graph::{Graph, cost};
 
 use super::round::{Block, blocks};
@@ -19,6 +19,15 @@ pub(super) struct Candidates {
     pub(super) order: Vec<Scored>,
     pub(super) blocks: Vec<Block>,
     multiple: usize,
+    /// For every group, the branch that goes with the last of its channels.
+    branches: Vec<Option<Branch>>,
+}
+
+/// Whether residual branches go whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Branches {
+    Stay,
+    Go,
 }
 
 impl Candidates {
@@ -27,16 +36,33 @@ impl Candidates {
         price: Price,
         measure: Measure<'_>,
         multiple: usize,
+        whole: Branches,
     ) -> Result<Self> {
         let found = groups(graph)?;
         let order = order(graph, &found, price, measure)?;
-        Ok(Self { blocks: blocks(&found, &order, multiple), found, order, multiple })
+        let inside = if whole == Branches::Go { branches(graph) } else { Vec::new() };
+        let branch_of = |group| inside.iter().find(|branch| branch.holds(graph, group)).cloned();
+        let branches: Vec<Option<Branch>> = found.groups.iter().map(branch_of).collect();
+        let blocks = blocks(&found, &order, multiple, |group| branches[group].is_some());
+        Ok(Self { found, order, blocks, multiple, branches })
+    }
+
+    /// The network without these channels, and without the branches of which all go.
+    pub(super) fn without(&self, graph: &Graph, gone: &[Channel]) -> Result<Graph> {
+        let small = cut(graph, &self.found, gone)?.graph;
+        let mut counts = vec![0; self.branches.len()];
+        gone.iter().for_each(|channel| counts[channel.group] += 1);
+        let whole = self.branches.iter().zip(&self.found.groups).zip(counts);
+        let whole = whole.filter(|((_, group), count)| *count == group.channels);
+        let whole: Vec<Branch> = whole.filter_map(|((branch, _), _)| branch.clone()).collect();
+        Ok(without_branches(&small, &whole)?)
     }
 
     /// Puts channels with this property before all others.
     pub(super) fn let_first(&mut self, goes: impl Fn(&Scored) -> bool) {
         self.order.sort_by_key(|scored| !goes(scored));
-        self.blocks = blocks(&self.found, &self.order, self.multiple);
+        let may_go = |group: usize| self.branches[group].is_some();
+        self.blocks = blocks(&self.found, &self.order, self.multiple, may_go);
     }
 
     /// Those of the first blocks.
@@ -64,7 +90,7 @@ impl Candidates {
     /// for which there is room. All of them if that is not enough.
     pub(super) fn fewest(&self, graph: &Graph, price: Price, most: u64) -> Result<Vec<Channel>> {
         let left = |gone: &[Channel]| -> Result<u64> {
-            let cost = cost(&cut(graph, &self.found, gone)?.graph, &one_sample())?;
+            let cost = cost(&self.without(graph, gone)?, &one_sample())?;
             Ok(if price == Price::Macs { cost.macs } else { cost.parameters })
         };
         if left(&[])? <= most {
@@ -114,7 +140,8 @@ mod tests {
 
     fn fewest(most: u64) -> (u64, [usize; 2]) {
         let g = net();
-        let candidates = Candidates::of(&g, Price::Macs, Measure::Share, 2).unwrap();
+        let candidates =
+            Candidates::of(&g, Price::Macs, Measure::Share, 2, Branches::Stay).unwrap();
         let gone = candidates.fewest(&g, Price::Macs, most).unwrap();
         let small = cut(&g, &candidates.found, &gone).unwrap().graph;
         let width = |at: usize| small.params[at].tensor.shape()[0];

@@ -25,8 +25,14 @@ impl Block {
 }
 
 /// The blocks that channels in this order (within a group) make, those with the smallest mean score first. A group without
-/// its first blocks has a multiple of `multiple` channels, and never fewer; one with fewer from the start keeps them all.
-pub(super) fn blocks(found: &Groups, order: &[Scored], multiple: usize) -> Vec<Block> {
+/// its first blocks has a multiple of `multiple` channels, and never fewer, unless it `may_go` whole; one with fewer from the
+/// start keeps them all.
+pub(super) fn blocks(
+    found: &Groups,
+    order: &[Scored],
+    multiple: usize,
+    may_go: impl Fn(usize) -> bool,
+) -> Vec<Block> {
     let multiple = multiple.max(1);
     let mut by_group: BTreeMap<usize, Vec<Scored>> = BTreeMap::new();
     for scored in order {
@@ -38,7 +44,8 @@ pub(super) fn blocks(found: &Groups, order: &[Scored], multiple: usize) -> Vec<B
         // The first takes what is over.
         let first = (all - 1) % multiple + 1;
         let mut from = 0;
-        while all - from > multiple {
+        let stays = if may_go(group) { 0 } else { multiple };
+        while all - from > stays {
             let to = if from == 0 { first } else { from + multiple };
             blocks.push(Block(scored[from..to].to_vec()));
             from = to;
@@ -72,7 +79,7 @@ mod tests {
         let all = (0..20).map(|i| (0, i)).chain((0..3).map(|i| (1, i)));
         let all: Vec<Scored> = all.map(scored).collect();
         let sizes = |multiple: usize| -> Vec<(usize, usize)> {
-            let blocks = blocks(&found, &all, multiple);
+            let blocks = blocks(&found, &all, multiple, |_| false);
             for group in [0, 1] {
                 let own = blocks.iter().filter(|block| block.group() == group);
                 assert!(own.flat_map(Block::channels).enumerate().all(|(at, c)| c.index == at));
@@ -84,5 +91,7 @@ mod tests {
         assert_eq!(sizes(2)[..6], [(0, 2), (0, 2), (0, 2), (0, 2), (0, 2), (1, 1)]);
         assert_eq!(sizes(1).len(), 19 + 2);
         assert_eq!(sizes(100), []);
+        let whole = blocks(&found, &all, 8, |group| group == 0);
+        assert_eq!(whole.iter().map(|block| block.0.len()).collect::<Vec<_>>(), [4, 8, 8]);
     }
 }
