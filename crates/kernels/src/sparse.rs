@@ -29,6 +29,7 @@ mod pick;
 mod planes;
 mod pooling;
 mod rows;
+mod shifts;
 mod spmm;
 
 pub use conv::{ConvIo, Ends, Layout, SparseConv};

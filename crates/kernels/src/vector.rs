@@ -32,6 +32,9 @@ pub(crate) trait Vector: Copy {
     /// `self + other`.
     fn add(self, other: Self) -> Self;
 
+    /// The larger of each two; what is not a number is larger than any.
+    fn larger(self, other: Self) -> Self;
+
     /// At least `low`; what is not a number stays so.
     fn at_least(self, low: Self) -> Self;
 
@@ -141,6 +144,12 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        let larger = |a: f32, b: f32| if b > a || b.is_nan() { b } else { a };
+        Self(std::array::from_fn(|i| larger(self.0[i], other.0[i])))
+    }
+
+    #[inline(always)]
     fn at_least(self, low: Self) -> Self {
         let limit = |x: f32, low: f32| if x < low { low } else { x };
         Self(std::array::from_fn(|i| limit(self.0[i], low.0[i])))
@@ -187,7 +196,7 @@ mod x86 {
 
     macro_rules! vector {
         ($Name:ident, $len:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident,
-         $min:ident, $max:ident, $to_bits:ident, $of_bits:ident, $load_bits:ident, $and:ident, $evens:ident, $odds:ident) => {
+         $min:ident, $max:ident, $to_bits:ident, $of_bits:ident, $load_bits:ident, $and:ident, $larger:ident, $evens:ident, $odds:ident) => {
             impl Vector for $Name {
                 const LEN: usize = $len;
                 type Eight = Avx2;
@@ -220,6 +229,12 @@ mod x86 {
                 fn add(self, other: Self) -> Self {
                     // SAFETY: as in `splat`.
                     Self(unsafe { $add(self.0, other.0) })
+                }
+
+                #[inline(always)]
+                fn larger(self, other: Self) -> Self {
+                    // SAFETY: as in `splat`.
+                    Self(unsafe { $larger(self.0, other.0) })
                 }
 
                 #[inline(always)]
@@ -268,6 +283,28 @@ mod x86 {
     /// # Safety
     /// AVX2 must be on; so in what follows, or AVX-512.
     #[inline(always)]
+    unsafe fn larger_of_eight(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the caller's promise. The maximum is its second operand where one is not a number: right if that is `a`.
+        unsafe {
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(b, b);
+            _mm256_blendv_ps(_mm256_max_ps(b, a), b, nan)
+        }
+    }
+
+    /// # Safety
+    /// As `larger_of_eight`.
+    #[inline(always)]
+    unsafe fn larger_of_sixteen(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as in `larger_of_eight`.
+        unsafe {
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(b, b);
+            _mm512_mask_mov_ps(_mm512_max_ps(b, a), nan, b)
+        }
+    }
+
+    /// # Safety
+    /// As `larger_of_eight`.
+    #[inline(always)]
     unsafe fn evens_of_eight(a: __m256, b: __m256) -> __m256 {
         // SAFETY: the caller's promise. Pairs of `a`, `b`, `a`, `b` come to stand in order.
         unsafe {
@@ -277,7 +314,7 @@ mod x86 {
     }
 
     /// # Safety
-    /// As `evens_of_eight`.
+    /// As `larger_of_eight`.
     #[inline(always)]
     unsafe fn odds_of_eight(a: __m256, b: __m256) -> __m256 {
         // SAFETY: as in `evens_of_eight`.
@@ -288,7 +325,7 @@ mod x86 {
     }
 
     /// # Safety
-    /// As `evens_of_eight`.
+    /// As `larger_of_eight`.
     #[inline(always)]
     unsafe fn evens_of_sixteen(a: __m512, b: __m512) -> __m512 {
         // SAFETY: the caller's promise. Places from 16 on are those of `b`.
@@ -299,7 +336,7 @@ mod x86 {
     }
 
     /// # Safety
-    /// As `evens_of_eight`.
+    /// As `larger_of_eight`.
     #[inline(always)]
     unsafe fn odds_of_sixteen(a: __m512, b: __m512) -> __m512 {
         // SAFETY: as in `evens_of_sixteen`.
@@ -323,6 +360,7 @@ mod x86 {
         _mm256_castsi256_ps,
         _mm256_loadu_si256,
         _mm256_and_si256,
+        larger_of_eight,
         evens_of_eight,
         odds_of_eight
     );
@@ -340,6 +378,7 @@ mod x86 {
         _mm512_castsi512_ps,
         _mm512_loadu_si512,
         _mm512_and_si512,
+        larger_of_sixteen,
         evens_of_sixteen,
         odds_of_sixteen
     );

@@ -1,6 +1,7 @@
 //! Convolutions with any stride, padding, dilation and groups, from planes to planes.
 //!
-//! A convolution of stride 1 reads planes where they lie; any other reads a copy (`phases`). It writes
+//! A convolution of stride 1 reads planes where they lie, or copies if enough weights read each (`shifts`); any other reads a
+//! copy (`phases`). It writes
 //! planes where they lie if their lines are as long as those it reads, and lines one by one if the output lies row-major, else
 //! through one plane of its own.
 //! Many channels that lie in planes are read in bands (`bands`).
@@ -11,9 +12,11 @@ use super::bands::{Bands, Reads};
 use super::lines::{self, LineJob};
 use super::planes::Planes;
 use super::rows::{Rows, Weight};
-use super::spmm::{Finish, Job, Placed, multiply};
+use super::shifts::Shifts;
+use super::spmm::{Finish, Job, Placed, multiply_on};
 use crate::conv::Geometry;
 use crate::conv::phases::{Phases, View};
+use crate::isa::{Isa, isa};
 use crate::pool::{Chunks, Pool};
 use crate::vector::WIDEST;
 use std::ops::Range;
@@ -82,6 +85,8 @@ enum Source {
     Flat,
     /// In a copy.
     Phases(Phases),
+    /// In a copy for each column of the kernel.
+    Shifts(Shifts),
 }
 
 /// A convolution that skips zero weights.
@@ -130,7 +135,7 @@ impl SparseConv {
         let fits = |layout: &Layout, size| layout.planes().is_none_or(|p| p.size() == size);
         let residual = ends.residual.is_none_or(|layout| fits(&layout, g.output));
         assert!(fits(&ends.x, g.input) && fits(&ends.y, g.output) && residual, "planes fit");
-        let source = Self::source(&g, &ends);
+        let source = Self::source(&g, &ends, w.iter().filter(|w| **w != 0.0).count());
         let (bias, limits) = (vec![0.0; g.channels_out], [f32::NEG_INFINITY, f32::INFINITY]);
         let (rows, bands, keep) = (Rows::default(), Bands::ONE, Vec::new());
         let mut conv = Self { g, ends, source, rows, bands, bias, limits, pieces: 1, keep };
@@ -197,7 +202,8 @@ impl SparseConv {
     /// How a sample is taken with so many weights left.
     fn bands(&self, weights: usize) -> Bands {
         let g = &self.g;
-        if g.groups > 1 || !self.writes_in_place() {
+        let shifted = matches!(self.source, Source::Shifts(_));
+        if g.groups > 1 || shifted || !self.writes_in_place() {
             return Bands::ONE;
         }
         let beside = (g.kernel[0] - 1) * g.dilation[0] * self.source.row(g);
@@ -232,7 +238,12 @@ impl SparseConv {
         (g.stride == [1, 1] && pads <= WIDEST).then_some(pads)
     }
 
-    fn source(g: &Geometry, ends: &Ends) -> Source {
+    fn source(g: &Geometry, ends: &Ends, weights: usize) -> Source {
+        let shifts =
+            Shifts::worth(g, weights).filter(|shifts| writes_in_place(g, ends, shifts.row(), true));
+        if let Some(shifts) = shifts {
+            return Source::Shifts(shifts);
+        }
         let is_flat = g.kernel == [1, 1] && ends.residual.is_none() && g.pixels() >= lines::NARROW;
         match (Self::reads_in_place(g), ends.x) {
             (Some(0), Layout::Plain) if is_flat && ends.y == Layout::Plain => Source::Flat,
@@ -246,16 +257,14 @@ impl SparseConv {
         match self.source {
             Source::Planes(_) => self.ends.x == Layout::Plain,
             Source::Flat => false,
-            Source::Phases(_) => true,
+            Source::Phases(_) | Source::Shifts(_) => true,
         }
     }
 
     /// Whether lines are written where they belong.
     fn writes_in_place(&self) -> bool {
-        let same = |layout: &Layout| {
-            layout.planes().is_some_and(|planes| planes.row() == self.source.row(&self.g))
-        };
-        same(&self.ends.y) && self.ends.residual.is_none_or(|layout| same(&layout))
+        let shifted = matches!(self.source, Source::Shifts(_));
+        writes_in_place(&self.g, &self.ends, self.source.row(&self.g), shifted)
     }
 
     /// Pixels of an output channel, those between the lines among them.
@@ -269,7 +278,7 @@ impl SparseConv {
 
     /// Whether lines are computed one by one, without what lies between them.
     fn writes_lines(&self) -> bool {
-        self.ends.y == Layout::Plain && self.ends.residual.is_none()
+        self.ends.y == Layout::Plain && self.ends.residual.is_none() && !self.writes_in_place()
     }
 
     fn line_len(&self) -> usize {
@@ -331,6 +340,7 @@ impl SparseConv {
             Source::Planes(_) if !self.is_copied() => return x,
             Source::Planes(planes) => planes.pack(x, copy),
             Source::Phases(phases) => phases.fill(x, self.ends.x.view(self.g.input), copy),
+            Source::Shifts(shifts) => shifts.fill(x, self.ends.x.view(self.g.input), copy),
         }
         copy
     }
@@ -362,11 +372,14 @@ impl SparseConv {
         let residual_view = self.ends.residual.map(|layout| layout.view(self.g.output));
         let finish = Finish { bias: &self.bias, residual: None, limits: self.limits, keep: &[] };
         let (rows, bands, pixels) = (&self.rows, self.bands, self.run_len());
+        // Vectors of eight never cross a cache line where copies begin with one.
+        let isa =
+            if matches!(self.source, Source::Shifts(_)) { isa().min(Isa::Avx2) } else { isa() };
         let job = Job { rows, bands, range, from, to, pixels, finish };
         if self.writes_in_place() {
             let at = residual_view.map(|v| Placed { start: v.start, plane: v.plane });
             let finish = Finish { residual: residual.zip(at), keep: &self.keep, ..finish };
-            multiply(&Job { finish, ..job.clone() }, input, y);
+            multiply_on(isa, &Job { finish, ..job.clone() }, input, y);
             if let Layout::Planes(planes) = &self.ends.y {
                 let planes_of = y.chunks_exact_mut(view.plane);
                 planes_of.for_each(|plane| planes.clear_ends(plane, pixels));
@@ -379,7 +392,8 @@ impl SparseConv {
         for (i, channel) in job.range.clone().enumerate() {
             let to = Placed { start: 0, plane: 0 };
             let finish = Finish { limits, ..finish };
-            multiply(&Job { range: channel..channel + 1, to, finish, ..job.clone() }, input, line);
+            let job = Job { range: channel..channel + 1, to, finish, ..job.clone() };
+            multiply_on(isa, &job, input, line);
             let y = &mut y[i * view.plane..][..view.plane];
             let residual = residual.zip(residual_view);
             self.copy_out(line, residual.map(|(r, v)| (&r[channel * v.plane..], v)), y);
@@ -412,12 +426,23 @@ impl SparseConv {
     }
 }
 
+/// Whether lines of `row` are written where they belong, one after the other; row-major only from copies, which have nothing
+/// between the lines.
+fn writes_in_place(g: &Geometry, ends: &Ends, row: usize, shifted: bool) -> bool {
+    let same = |layout: &Layout| match layout {
+        Layout::Planes(planes) => planes.row() == row,
+        Layout::Plain => shifted && g.output[1] == row && g.pixels().is_multiple_of(WIDEST),
+    };
+    same(&ends.y) && ends.residual.is_none_or(|layout| same(&layout))
+}
+
 impl Source {
     fn row(&self, g: &Geometry) -> usize {
         match self {
             Self::Planes(planes) => planes.row(),
             Self::Flat => g.input[1],
             Self::Phases(_) => Phases::pitch(g),
+            Self::Shifts(shifts) => shifts.row(),
         }
     }
 
@@ -426,6 +451,7 @@ impl Source {
             Self::Planes(planes) => planes.len(1),
             Self::Flat => 0,
             Self::Phases(phases) => phases.copy_len(),
+            Self::Shifts(shifts) => shifts.len(),
         }
     }
 
@@ -433,7 +459,7 @@ impl Source {
     fn start(&self, g: &Geometry) -> usize {
         match self {
             Self::Planes(planes) => planes.lead() - g.pad_begin[0] * planes.row() - g.pad_begin[1],
-            Self::Flat | Self::Phases(_) => 0,
+            Self::Flat | Self::Phases(_) | Self::Shifts(_) => 0,
         }
     }
 
@@ -445,6 +471,7 @@ impl Source {
             }
             Self::Flat => channel * g.input[0] * g.input[1],
             Self::Phases(phases) => phases.offset(channel, ky, kx),
+            Self::Shifts(shifts) => shifts.offset(channel, ky, kx),
         }
     }
 }

@@ -147,6 +147,10 @@ fn convolutions_of_all_kinds_compute_their_meaning_whatever_the_threads() {
         geometry([4, 5, 1], [9, 15], [[3, 3], [2, 2], [1, 1], [1, 1]]),
         geometry([4, 5, 1], [16, 32], [[1, 1], [2, 2], [1, 1], [0, 0]]),
         geometry([2, 5, 1], [12, 20], [[5, 5], [1, 1], [1, 1], [0, 0]]),
+        // Read from copies for every column of the kernel, if there are weights enough.
+        geometry([2, 5, 1], [9, 17], [[2, 5], [1, 1], [1, 1], [0, 0]]),
+        geometry([3, 5, 1], [12, 24], [[3, 3], [1, 1], [2, 4], [0, 0]]),
+        geometry([4, 6, 2], [9, 27], [[2, 4], [1, 1], [1, 1], [0, 0]]),
         geometry([2, 5, 1], [12, 20], [[5, 3], [3, 1], [1, 2], [2, 4]]),
         geometry([6, 6, 6], [10, 10], [[3, 3], [1, 1], [1, 1], [1, 1]]),
         geometry([6, 4, 2], [10, 10], [[3, 3], [2, 2], [1, 1], [1, 1]]),

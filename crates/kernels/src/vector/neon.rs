@@ -71,6 +71,15 @@ impl Vector for Neon {
     }
 
     #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        // SAFETY: as in `splat`. What equals itself is a number.
+        self.with(other, |a, b| unsafe {
+            let takes = vorrq_u32(vcgtq_f32(b, a), vmvnq_u32(vceqq_f32(b, b)));
+            vbslq_f32(takes, b, a)
+        })
+    }
+
+    #[inline(always)]
     fn at_least(self, low: Self) -> Self {
         // Gives what is not a number where either operand is not.
         // SAFETY: as in `splat`.
