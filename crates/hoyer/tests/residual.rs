@@ -57,7 +57,7 @@ fn whole_branches_go_and_the_result_says_so() {
     let gone = result.layers.iter().filter(|layer| layer.shape.is_empty());
     assert!(gone.clone().count() == 4 && gone.clone().all(|layer| layer.nonzero == 0));
     let report = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
-    assert_eq!(report.matches("left out").count(), gone.count());
+    assert_eq!(report.matches("Gemm left out").count(), gone.count());
     assert!(run(folder.path(), "eval out/model.onnx --data digits").status.success());
 }
 

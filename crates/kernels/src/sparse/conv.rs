@@ -12,11 +12,12 @@ use super::bands::{Bands, Reads};
 use super::lines::{self, LineJob};
 use super::planes::Planes;
 use super::rows::{Rows, Weight};
-use super::shifts::Shifts;
-use super::spmm::{Finish, Job, Placed, multiply_on};
+use super::shifts::{self, Shifts};
+use super::spmm::{Finish, Job, Placed, TILE, multiply_on};
 use crate::conv::Geometry;
 use crate::conv::phases::{Phases, View};
 use crate::isa::{Isa, isa};
+use crate::lanes::LANES;
 use crate::pool::{Chunks, Pool};
 use crate::vector::WIDEST;
 use std::ops::Range;
@@ -238,18 +239,32 @@ impl SparseConv {
         (g.stride == [1, 1] && pads <= WIDEST).then_some(pads)
     }
 
+    /// Cycles that a sample takes less, about, if what it reads is copied for every column of the kernel; less than 0 if it takes more.
+    /// Then the output should lie in planes with [`Self::padding_for_copies`].
+    pub fn gain_from_copies(g: &Geometry, weights: usize) -> f64 {
+        shifts::gain(g, weights)
+    }
+
+    /// Padding of planes of this width whose lines are as long as those that come from copies.
+    pub fn padding_for_copies(width: usize) -> usize {
+        width.next_multiple_of(LANES) - width
+    }
+
     fn source(g: &Geometry, ends: &Ends, weights: usize) -> Source {
-        let shifts =
-            Shifts::worth(g, weights).filter(|shifts| writes_in_place(g, ends, shifts.row(), true));
-        if let Some(shifts) = shifts {
-            return Source::Shifts(shifts);
-        }
         let is_flat = g.kernel == [1, 1] && ends.residual.is_none() && g.pixels() >= lines::NARROW;
-        match (Self::reads_in_place(g), ends.x) {
+        let source = match (Self::reads_in_place(g), ends.x) {
             (Some(0), Layout::Plain) if is_flat && ends.y == Layout::Plain => Source::Flat,
             (Some(pad), Layout::Planes(planes)) if planes.pad() >= pad => Source::Planes(planes),
             (Some(pad), Layout::Plain) => Source::Planes(Planes::new(g.channels_in, g.input, pad)),
             _ => Source::Phases(Phases::new(*g, WIDEST)),
+        };
+        let pays = shifts::gain(g, weights) > 0.0
+            || shifts::stay_near(g)
+                && ends.y != Layout::Plain
+                && !writes_in_place(g, ends, source.row(g), false);
+        match g.kernel[1] > 1 && pays && writes_in_place(g, ends, shifts::row(g), true) {
+            true => Source::Shifts(Shifts::new(g)),
+            false => source,
         }
     }
 
@@ -270,6 +285,16 @@ impl SparseConv {
     /// Pixels of an output channel, those between the lines among them.
     fn run_len(&self) -> usize {
         (self.g.output[0] - 1) * self.source.row(&self.g) + self.g.output[1]
+    }
+
+    /// Whether vectors of eight take less time than wider ones: in copies whose lines are a multiple of eight they never cross a cache
+    /// line; and a few of them compute less beyond the last pixel.
+    fn prefers_eights(&self) -> bool {
+        let eights = self.run_len().div_ceil(LANES);
+        match &self.source {
+            Source::Shifts(shifts) => !shifts.row().is_multiple_of(WIDEST),
+            _ => eights <= TILE && !eights.is_multiple_of(WIDEST / LANES),
+        }
     }
 
     fn copy_len(&self) -> usize {
@@ -372,9 +397,7 @@ impl SparseConv {
         let residual_view = self.ends.residual.map(|layout| layout.view(self.g.output));
         let finish = Finish { bias: &self.bias, residual: None, limits: self.limits, keep: &[] };
         let (rows, bands, pixels) = (&self.rows, self.bands, self.run_len());
-        // Vectors of eight never cross a cache line where copies begin with one.
-        let isa =
-            if matches!(self.source, Source::Shifts(_)) { isa().min(Isa::Avx2) } else { isa() };
+        let isa = if self.prefers_eights() { isa().min(Isa::Avx2) } else { isa() };
         let job = Job { rows, bands, range, from, to, pixels, finish };
         if self.writes_in_place() {
             let at = residual_view.map(|v| Placed { start: v.start, plane: v.plane });

@@ -1,39 +1,63 @@
 //! A sample copied once for every column of the kernel, so that what a weight reads begins where vectors begin.
 //!
 //! ```text
-//! copy (c, k):  [y, x] = x[c, y, x + k · dilation]      row = output width, in whole vectors of eight
+//! copy (c, k), phase p:  [y, x] = padded(c, y · down + p, x · right + k · dilation)      row = output width, in whole vectors of eight
 //! ```
-//! A vector that crosses a cache line is read twice; read in place, most do. Where many weights read each copy, copying is cheaper.
-//! Only for stride 1 without padding: then every line of a copy lies in the input, but for what is behind its last pixel.
+//! A vector that crosses a cache line is read twice; read in place, most do. Where many weights read each copy, and all copies stay in the
+//! nearest cache, copying is cheaper ([`gain`]); from the second cache on, it is not: a ResNet-20 took 20 % longer.
 
+use super::conv::SparseConv;
+use super::spmm::TILE;
 use crate::cache::spaced;
 use crate::conv::Geometry;
-use crate::conv::phases::View;
+use crate::conv::phases::{Phases, View};
 use crate::lanes::{self, LANES, Lanes, Loop};
 use crate::vector::WIDEST;
-
-/// What a copied vector costs over what an aligned one saves in a product, about.
-const COPY: usize = 3;
+use std::ops::Range;
 
 /// Where the copies of a sample lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Shifts {
     g: Geometry,
     row: usize,
+    phases: Vec<Phase>,
     plane: usize,
+    /// For every column of the kernel and every pixel of a line: all bits if the input has it, none if it is padding.
+    inside: Vec<u32>,
+}
+
+/// Every `down`-th line of a copy.
+#[derive(Debug, Clone)]
+struct Phase {
+    /// Where its first line lies in the copy.
+    start: usize,
+    /// Its lines, and those of them that are lines of the input; around them are zeros.
+    lines: usize,
+    real: Range<usize>,
+    /// Line of the input that the first of them is.
+    first: usize,
 }
 
 impl Shifts {
-    /// Those of a convolution with so many weights left, if they are worth it.
-    pub(super) fn worth(g: &Geometry, weights: usize) -> Option<Self> {
-        let may = g.stride == [1, 1] && !g.is_padded() && g.kernel[1] > 1;
-        let copied = g.channels_in * g.kernel[1] * g.input[0];
-        (may && weights * g.output[0] > COPY * copied).then(|| Self::of(g))
-    }
-
-    fn of(g: &Geometry) -> Self {
-        let row = g.output[1].next_multiple_of(LANES);
-        Self { g: *g, row, plane: spaced(g.input[0] * row) }
+    pub(super) fn new(g: &Geometry) -> Self {
+        let row = row(g);
+        let [down, right] = g.stride;
+        let (mut phases, mut start): (Vec<Phase>, _) = (Vec::new(), 0);
+        for phase in 0..down.min(lines(g)) {
+            let lines = (lines(g) - phase).div_ceil(down);
+            let line = |padded: usize| padded.saturating_sub(phase).div_ceil(down).min(lines);
+            let real = line(g.pad_begin[0])..line(g.pad_begin[0] + g.input[0]);
+            let first = (real.start * down + phase).saturating_sub(g.pad_begin[0]);
+            phases.push(Phase { start, lines, real, first });
+            start += lines * row;
+        }
+        let is_inside = |at: usize| {
+            let column = at % row * right + at / row * g.dilation[1];
+            (g.pad_begin[1]..g.pad_begin[1] + g.input[1]).contains(&column)
+        };
+        let bits = |at| if is_inside(at) { u32::MAX } else { 0 };
+        let inside = (0..g.kernel[1] * row).map(bits).collect();
+        Self { g: *g, row, phases, plane: spaced(start), inside }
     }
 
     /// From one line to the next.
@@ -48,7 +72,9 @@ impl Shifts {
 
     /// Where a tap of a channel reads its first pixel.
     pub(super) fn offset(&self, channel: usize, ky: usize, kx: usize) -> usize {
-        (channel * self.g.kernel[1] + kx) * self.plane + ky * self.g.dilation[0] * self.row
+        let (line, down) = (ky * self.g.dilation[0], self.g.stride[0]);
+        let phase = self.phases[line % down].start + line / down * self.row;
+        (channel * self.g.kernel[1] + kx) * self.plane + phase
     }
 
     /// Copies a sample whose pixels lie as the view says.
@@ -58,9 +84,62 @@ impl Shifts {
         slack.fill(0.0);
         let last = view.start + (g.channels_in - 1) * view.plane + (g.input[0] - 1) * view.row;
         assert!(last + g.input[1] <= sample.len(), "every line lies in the sample");
-        // SAFETY: lines of the input lie in the sample, as checked above, and those of a copy in its plane: `Self::of`.
+        // SAFETY: lines of the input lie in the sample, as checked above, and those of a copy in its plane: `Self::new`.
         unsafe { lanes::run(Fill { of: self, sample, view, planes }) };
     }
+}
+
+/// Elements that copies may have to stay in the nearest cache.
+const NEAR: usize = 8000;
+
+/// Cycles that a tile takes for a weight beside its products, and a vector for a product: a widest one that crosses cache lines, one that
+/// does not, a vector of eight that does not. Then what a vector of eight takes on its way into a copy, and what it takes without.
+const TILE_CYCLES: f64 = 2.0;
+const CROSSING: f64 = 2.2;
+const ALIGNED: f64 = 1.0;
+const EIGHT: f64 = 0.5;
+const COPIED: f64 = 1.5;
+const MOVED: f64 = 1.0;
+
+/// Cycles that copies save a sample of a convolution with so many weights left, about; less than 0 if they cost more than they save, 0 if
+/// there should be none. The numbers are those of one core (`records/2026-11-24_sparse-inference.md`).
+pub(super) fn gain(g: &Geometry, weights: usize) -> f64 {
+    let (row, pad) = (row(g), SparseConv::reads_in_place(g));
+    if g.kernel[1] == 1 || !stay_near(g) {
+        return 0.0;
+    }
+    let product = |pixels: usize, width: usize, cycles: f64| {
+        let vectors = pixels.div_ceil(width);
+        vectors.div_ceil(TILE) as f64 * TILE_CYCLES + vectors as f64 * cycles
+    };
+    let long = pad.map_or_else(|| Phases::pitch(g), |pad| g.input[1] + pad);
+    let in_place = product((g.output[0] - 1) * long + g.output[1], WIDEST, CROSSING);
+    let (width, cycles) =
+        if row.is_multiple_of(WIDEST) { (WIDEST, ALIGNED) } else { (LANES, EIGHT) };
+    let copied = product(g.output[0] * row, width, cycles);
+    let moved = if pad.is_some() { 0 } else { g.sample_in() / LANES };
+    let copies = (elements(g) / LANES) as f64 * COPIED;
+    weights as f64 * (in_place - copied) - copies + moved as f64 * MOVED
+}
+
+/// Whether all copies stay in the nearest cache.
+pub(super) fn stay_near(g: &Geometry) -> bool {
+    elements(g) <= NEAR
+}
+
+/// Elements of all copies.
+fn elements(g: &Geometry) -> usize {
+    g.channels_in * g.kernel[1] * lines(g) * row(g)
+}
+
+/// Lines of an output with nothing but whole vectors of eight.
+pub(super) fn row(g: &Geometry) -> usize {
+    g.output[1].next_multiple_of(LANES)
+}
+
+/// Lines that an output reads.
+fn lines(g: &Geometry) -> usize {
+    (g.output[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1
 }
 
 /// All copies of all channels of a sample.
@@ -74,24 +153,115 @@ struct Fill<'a> {
 impl Loop for Fill<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Shifts { g, row, plane } = self.of;
+        let (Shifts { g, row, phases, plane, inside }, view) = (self.of, self.view);
         let [_, columns] = g.kernel;
         for (copy, to) in self.planes.chunks_exact_mut(*plane).enumerate() {
-            let first =
-                self.view.start + copy / columns * self.view.plane + copy % columns * g.dilation[1];
-            for (y, to) in to.chunks_exact_mut(*row).take(g.input[0]).enumerate() {
-                let at = first + y * self.view.row;
-                if at + row > self.sample.len() {
-                    to[..g.output[1]].copy_from_slice(&self.sample[at..at + g.output[1]]);
-                    continue;
-                }
-                for v in (0..*row).step_by(LANES) {
-                    // SAFETY: `row` elements, whole vectors, may be read at `at`, as just checked, and written to the line.
-                    unsafe {
-                        L::load(self.sample.as_ptr().add(at + v)).store(to.as_mut_ptr().add(v))
+            let (channel, column) = (copy / columns, copy % columns);
+            let from = view.start + channel * view.plane + column * g.dilation[1];
+            for phase in phases {
+                let mut line = Line { from: from + phase.first * view.row, to: phase.start };
+                // SAFETY: lines of the phase lie in the copy, and those that are real in the sample: `Phase`, and `fill` has checked.
+                unsafe {
+                    line.zeros::<L>(phase.real.start * row, to);
+                    let step = Step {
+                        sample: self.sample,
+                        pad: g.pad_begin[1],
+                        inside: &inside[column * row..][..*row],
+                        below: g.stride[0] * view.row,
                     };
+                    let count = phase.real.len();
+                    match g.stride[1] {
+                        1 => step.lines::<L, 1>(count, &mut line, to),
+                        2 => step.lines::<L, 2>(count, &mut line, to),
+                        stride => (0..count).for_each(|_| step.careful(stride, &mut line, to)),
+                    }
+                    line.zeros::<L>((phase.lines - phase.real.end) * row, to);
                 }
             }
         }
+    }
+}
+
+/// Where a line is read, but for the padding on its left, and where it is written.
+struct Line {
+    from: usize,
+    to: usize,
+}
+
+impl Line {
+    /// # Safety
+    /// So many elements, whole vectors, must be writable.
+    #[inline(always)]
+    unsafe fn zeros<L: Lanes>(&mut self, count: usize, to: &mut [f32]) {
+        for _ in 0..count / LANES {
+            // SAFETY: the caller's promise.
+            unsafe { L::splat(0.0).store(to.as_mut_ptr().add(self.to)) };
+            self.to += LANES;
+        }
+    }
+}
+
+/// From one line of a channel to the next.
+struct Step<'a> {
+    sample: &'a [f32],
+    /// Columns of padding on the left.
+    pad: usize,
+    /// Which pixels of a line the input has.
+    inside: &'a [u32],
+    /// From one line to the next in the input.
+    below: usize,
+}
+
+impl Step<'_> {
+    /// Lines of which every `STRIDE`-th element is taken.
+    ///
+    /// # Safety
+    /// They must be writable.
+    #[inline(always)]
+    unsafe fn lines<L: Lanes, const STRIDE: usize>(
+        &self,
+        count: usize,
+        line: &mut Line,
+        to: &mut [f32],
+    ) {
+        let row = self.inside.len();
+        let last = line.from + count.saturating_sub(1) * self.below;
+        // What lies beside a line is read, too, if it lies in the sample: it is masked.
+        let may =
+            |from: usize| from >= self.pad && from - self.pad + STRIDE * row <= self.sample.len();
+        if !may(line.from) || !may(last) {
+            // The first lines of a sample, or the last.
+            for _ in 0..count {
+                self.careful(STRIDE, line, to);
+            }
+            return;
+        }
+        for _ in 0..count {
+            for v in (0..row).step_by(LANES) {
+                // SAFETY: a line that may be read is as long as vectors of `row` elements need, as just checked; the rest is promised.
+                unsafe {
+                    let x = self.sample.as_ptr().add(line.from - self.pad + STRIDE * v);
+                    let x = match STRIDE {
+                        1 => L::load(x),
+                        _ => L::load(x).evens(L::load(x.add(LANES))),
+                    };
+                    let x = x.keep(self.inside.as_ptr().add(v));
+                    x.store(to.as_mut_ptr().add(line.to + v));
+                }
+            }
+            line.from += self.below;
+            line.to += row;
+        }
+    }
+
+    /// A line, element by element.
+    fn careful(&self, stride: usize, line: &mut Line, to: &mut [f32]) {
+        let row = self.inside.len();
+        for (i, (y, inside)) in to[line.to..][..row].iter_mut().zip(self.inside).enumerate() {
+            let is_pixel = *inside != 0;
+            *y = if is_pixel { self.sample[line.from + i * stride - self.pad] } else { 0.0 };
+        }
+        line.from += self.below;
+        line.to += row;
     }
 }

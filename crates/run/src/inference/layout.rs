@@ -37,16 +37,27 @@ pub(super) fn layouts(
     layouts
 }
 
-/// The padding for each height and width.
+/// The padding for each height and width: what layers need to read their windows in place; or what makes lines as long as those of
+/// copies, where these save more than they cost.
 fn pads(layers: &[Option<Layer>]) -> BTreeMap<[usize; 2], usize> {
-    let mut pads = BTreeMap::new();
+    let (mut pads, mut gains) = (BTreeMap::new(), BTreeMap::new());
     for layer in layers.iter().flatten().filter(|layer| layer.reads_planes()) {
-        if let Shape::Conv(g) = &layer.shape
-            && let Some(pad) = SparseConv::reads_in_place(g)
-        {
+        let Shape::Conv(g) = &layer.shape else { continue };
+        let in_place = SparseConv::reads_in_place(g);
+        if let Some(pad) = in_place {
             let most = pads.entry(g.input).or_insert(0);
             *most = pad.max(*most);
         }
+        let (size, gain) = match (layer.is_sparse, in_place) {
+            (true, _) => (g.output, SparseConv::gain_from_copies(g, layer.nonzero)),
+            // What runs dense between planes reads them in place.
+            (false, Some(1..)) => (g.input, f64::NEG_INFINITY),
+            (false, _) => continue,
+        };
+        *gains.entry(size).or_insert(0.0) += gain;
+    }
+    for (size, _) in gains.into_iter().filter(|(_, gain)| *gain > 0.0) {
+        pads.insert(size, SparseConv::padding_for_copies(size[1]));
     }
     pads
 }
