@@ -74,6 +74,7 @@ pub fn check(recipe: &Recipe, dataset: &Dataset) -> Result<()> {
     recipe.check()?;
     let graph = fresh(recipe, dataset)?;
     check_fit(&graph, dataset)?;
+    teacher(recipe, dataset)?;
     let parts = split(recipe, dataset)?;
     LoaderSamples::training(dataset, &parts.train, recipe)?;
     Ok(())
@@ -110,11 +111,12 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     let parts = split(recipe, dataset)?;
     let mut training = LoaderSamples::training(dataset, &parts.train, recipe)?;
     let validation = LoaderSamples::plain(dataset, &parts.validation, recipe)?;
-    let graph = fresh(recipe, dataset)?;
+    let (graph, teacher) = (fresh(recipe, dataset)?, teacher(recipe, dataset)?);
     let checkpoint = settings.checkpoints.map(|folder| folder.join(CHECKPOINT));
     let setup = Setup {
         recipe,
         graph: &graph,
+        teacher: teacher.as_ref(),
         data: Data { training: &mut training, validation: &validation },
         observer: settings.observer,
         checkpoint: checkpoint.as_deref(),
@@ -123,6 +125,14 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     };
     let outcome = hoyer_learn::run(setup)?;
     conclude(recipe, dataset, outcome, settings.pool)
+}
+
+/// The network that a recipe's stages learn from, if it names one.
+fn teacher(recipe: &Recipe, dataset: &Dataset) -> Result<Option<Graph>> {
+    let Some(path) = &recipe.teacher else { return Ok(None) };
+    let (graph, _) = model_file::load(Path::new(path))?;
+    check_fit(&graph, dataset)?;
+    Ok(Some(graph))
 }
 
 /// The network before any training.

@@ -57,6 +57,7 @@ use crate::record::StageKind;
 /// | --- | --- | --- | --- | --- |
 /// | `model` | – | known to the zoo | – | which network, or the path of one |
 /// | `weights-file` | none | a `.safetensors` file | – | parameters to start from, by name |
+/// | `teacher` | the dense network | a network's path | – | whose answers stages with `distill` learn from; it sees samples as this network does |
 /// | `data` | – | known to the zoo | – | which data set |
 /// | `seed` | 0 | 0 to 2⁶³ - 1 | – | of everything that is drawn |
 /// | `validation` | 5000, or a fifth if that is less | >= 1, or (0, 1) | samples, or a share of them | held back from the training set, to choose by |
@@ -74,6 +75,8 @@ pub struct Recipe {
     pub model: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
     pub data: String,
     #[serde(default)]
     pub seed: u64,
@@ -308,6 +311,10 @@ impl Recipe {
         }
         if self.stage.is_empty() {
             return Err(Error::Recipe("recipe: there is no [[stage]]".into()));
+        }
+        let distills = |stage: &Stage| stage.learn().is_some_and(|learn| learn.distill.is_some());
+        if self.teacher.is_some() && !self.stage.iter().any(distills) {
+            return Err(Error::Needs { what: "teacher", need: "a stage with distill" });
         }
         for (at, stage) in self.stage.iter().enumerate() {
             let place = |error| {

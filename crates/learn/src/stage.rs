@@ -41,6 +41,8 @@ pub struct Setup<'a> {
     pub recipe: &'a Recipe,
     /// The network as it begins: one input, logits `[batch, classes]` as the only output.
     pub graph: &'a Graph,
+    /// Who is learned from where a stage distills, if not the dense network: one input of as many numbers, logits `[batch, classes]`.
+    pub teacher: Option<&'a Graph>,
     /// What it learns from.
     pub data: Data<'a>,
     /// Who is told.

@@ -33,6 +33,9 @@ pub(crate) struct RecipeFlags {
     /// Parameters to start from, by name: a .safetensors file
     #[arg(long, value_name = "FILE")]
     weights: Option<String>,
+    /// Learn from this network's answers, .hoyer or .onnx [default: the dense network]
+    #[arg(long, value_name = "FILE")]
+    teacher: Option<String>,
     /// Recipe file, .toml
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -115,6 +118,7 @@ impl RecipeFlags {
         };
         recipe.model = self.model.clone().unwrap_or(recipe.model);
         recipe.weights_file = self.weights.clone().or(recipe.weights_file);
+        recipe.teacher = self.teacher.clone().or(recipe.teacher);
         recipe.data = self.data.clone().unwrap_or(recipe.data);
         recipe.validation = self.validation.or(recipe.validation);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
@@ -192,6 +196,7 @@ impl RecipeFlags {
         Ok(Recipe {
             model,
             weights_file: None,
+            teacher: None,
             data,
             seed: 0,
             validation: None,

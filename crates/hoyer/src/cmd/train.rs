@@ -90,6 +90,7 @@ impl Train {
         Recipe {
             model: self.model.clone(),
             weights_file: self.weights.clone(),
+            teacher: None,
             data: self.data.clone(),
             seed: self.seed,
             validation: self.validation,

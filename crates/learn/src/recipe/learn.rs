@@ -18,7 +18,7 @@ use crate::{Error, Result, clip, optimizer, schedule};
 /// | `lambda` | 0 | >= 0 | loss per unit of penalty | strength of the penalty |
 /// | `coupled` | false | – | – | whether a penalty of groups sees channels through all their layers, not each layer alone |
 /// | `lambda-schedule` | constant | see [`schedule::Config`] | share of lambda | over the stage |
-/// | `distill` | none | see [`Distill`] | – | learns from the dense network |
+/// | `distill` | none | see [`Distill`] | – | learns from a teacher |
 /// | `gradual` | none | see [`Gradual`] | – | prunes while training |
 /// | `narrow` | none | see [`Narrow`] | – | removes channels while training |
 /// | `average` | none | [0, 1) | – | keeps the running mean of the weights: the share of it that a step leaves |
@@ -51,7 +51,7 @@ pub struct Learn {
     pub average: Option<f64>,
 }
 
-/// Learning from the answers of the dense network.
+/// Learning from the answers of the recipe's teacher: the dense network, if it names none.
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |

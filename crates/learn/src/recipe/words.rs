@@ -25,7 +25,7 @@ fn of_learn(learn: &Learn) -> String {
         words.push(format!("{penalty}, lambda {:e}", learn.lambda));
     }
     if let Some(distill) = learn.distill {
-        words.push(format!("taught by the dense network at temperature {}", distill.temperature));
+        words.push(format!("taught at temperature {}", distill.temperature));
     }
     if let Some(gradual) = learn.gradual {
         words.push(format!("pruned to {} weights every {} steps", gradual.weights, gradual.every));

@@ -76,8 +76,9 @@ impl Run<'_> {
     }
 
     fn course<'l>(&mut self, learn: &'l Learn, kind: StageKind) -> Result<Course<'l>> {
-        let dense = learn.distill.map(|_| self.state.dense.in_graph(self.setup.graph));
-        let teacher = dense.as_ref().zip(learn.distill);
+        let own = || self.state.dense.in_graph(self.setup.graph);
+        let dense = learn.distill.filter(|_| self.setup.teacher.is_none()).map(|_| own());
+        let teacher = self.setup.teacher.or(dense.as_ref()).zip(learn.distill);
         let teacher = teacher.map(|(graph, distill)| Teacher { graph, distill });
         let recipe = self.setup.recipe;
         let settings = Settings {

@@ -177,6 +177,7 @@ fn run_how(recipe: &Recipe, training: &mut Blobs, how: &How<'_>) -> Result<Outco
     run(Setup {
         recipe,
         graph: &graph,
+        teacher: None,
         data: Data { training, validation: &validation },
         observer: how.observer,
         checkpoint: how.checkpoint,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hoyer_graph::loss::{self, Distillation};
 use hoyer_graph::{
-    Bindings, DType, Dim, Graph, Shape, Type, ValueId, append, gradient, merge_products,
+    Bindings, DType, Dim, Graph, Reshape, Shape, Type, ValueId, append, gradient, merge_products,
     seed_dropout, trained, training,
 };
 
@@ -83,6 +83,7 @@ pub(crate) fn training_graph(
     seed_dropout(&mut graph, seed);
     let teacher = match teacher {
         Some(teacher) => {
+            let input = as_read_by(&mut graph, teacher.graph, input)?;
             let answers = append(&mut graph, teacher.graph, "teacher", &[input])?;
             Some((answers[0], teacher.distill))
         }
@@ -106,6 +107,17 @@ pub(crate) fn training_graph(
     let wrt = trained(&graph);
     let gradients = gradient(&mut graph, loss, &wrt)?;
     Ok(Training { graph, input, wanted, loss, answer, gradients, classes })
+}
+
+/// The samples in the shape that a teacher takes, which may see them as images where the network sees rows, or the other way round.
+fn as_read_by(graph: &mut Graph, teacher: &Graph, input: ValueId) -> Result<ValueId> {
+    let (theirs, _) = ends(teacher)?;
+    let (shape, ours) = (&teacher.value(theirs).kind.shape, &graph.value(input).kind.shape);
+    if shape == ours || shape.elements() != ours.elements() {
+        return Ok(input);
+    }
+    let shape = shape.clone();
+    Ok(graph.add("teacher.samples", Reshape { shape }, &[input])?)
 }
 
 /// Adds the input that takes the class of every sample.

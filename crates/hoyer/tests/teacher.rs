@@ -1,0 +1,81 @@
+//! A network that learns from another one's answers.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use hoyer::result::RunResult;
+use hoyer_graph::container::{self, Metadata};
+use hoyer_graph::{Dim, Flatten, Gemm, Graph, Relu, Role, Shape, Tensor, Type};
+
+/// Labels have no say: all comes from the teacher.
+const RECIPE: &str = "model = 'images.hoyer'\ndata = 'digits'\nvalidation = 288\nbatch = 32\n\
+                      [[stage]]\nkind = 'finetune'\nepochs = 12\ndistill = { weight = 1.0 }\n";
+
+fn run(folder: &Path, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
+    command.current_dir(folder).env_remove("HOYER_DATA").stdin(Stdio::null());
+    command.args(line.split_whitespace()).output().unwrap()
+}
+
+/// A network over images of 8 x 8; those of the zoo for digits read rows of 64.
+fn over_images() -> Graph {
+    let mut g = Graph::new("images");
+    let shape = vec![Dim::symbol("batch"), 1.into(), 8.into(), 8.into()];
+    let mut x = g.input("x", Type::f32(Shape(shape)));
+    x = g.add("flat", Flatten { axis: 1 }, &[x]).unwrap();
+    for (name, [out, inp]) in [("1", [24, 64]), ("2", [10, 24])] {
+        let numbers = (0..out * inp).map(|i| ((i * 7919 % 1013) as f32 / 1013.0 - 0.5) * 0.3);
+        let weight = Tensor::new(&[out, inp], numbers.collect()).unwrap();
+        let w = g.param(&format!("{name}.weight"), Role::Weight, weight).unwrap();
+        x = g.add(name, Gemm::linear(), &[x, w]).unwrap();
+        if name == "1" {
+            x = g.add("relu", Relu, &[x]).unwrap();
+        }
+    }
+    g.outputs.push(x);
+    g
+}
+
+#[test]
+fn a_network_over_images_learns_from_one_over_rows_and_no_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let train = "train mlp-64-32 --data digits --validation 288 --epochs 12 -o t.hoyer --quiet";
+    assert!(run(folder, train).status.success());
+    let bytes = container::to_bytes(&over_images(), &Metadata::default()).unwrap();
+    std::fs::write(folder.join("images.hoyer"), bytes).unwrap();
+    std::fs::write(folder.join("r.toml"), RECIPE).unwrap();
+    let accuracy = |line: &str| {
+        let output = run(folder, line);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        RunResult::from_json(&String::from_utf8(output.stdout).unwrap()).unwrap().test_metric
+    };
+    let taught = accuracy("compress --recipe r.toml --teacher t.hoyer -o a --json");
+    // Its own first answers teach nothing.
+    let alone = accuracy("compress --recipe r.toml -o b --json");
+    assert!(taught > 0.85 && alone < 0.4, "{taught} {alone}");
+}
+
+#[test]
+fn a_teacher_that_does_not_fit_is_refused_in_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("r.toml"), RECIPE.replace("images.hoyer", "mlp-64-32")).unwrap();
+    let refused = |line: &str, said: &str| {
+        let output = run(folder, line);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(said) && text.lines().count() == 1, "{text}");
+    };
+    refused("compress --recipe r.toml --teacher none.hoyer -o a", "none.hoyer");
+    let train = "train mlp-64-32 --data digits --validation 288 --epochs 1 -o t.hoyer --quiet";
+    assert!(run(folder, train).status.success());
+    let plain =
+        RECIPE.replace("images.hoyer", "mlp-64-32").replace("distill = { weight = 1.0 }\n", "");
+    std::fs::write(folder.join("p.toml"), plain).unwrap();
+    refused(
+        "compress --recipe p.toml --teacher t.hoyer -o a",
+        "teacher needs a stage with distill",
+    );
+}
