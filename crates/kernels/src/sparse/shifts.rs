@@ -265,3 +265,56 @@ impl Step<'_> {
         line.to += row;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn geometry(channels: [usize; 2], input: [usize; 2], kernel: usize, pad: usize) -> Geometry {
+        Geometry {
+            batch: 1,
+            channels_in: channels[0],
+            channels_out: channels[1],
+            groups: 1,
+            input,
+            output: input.map(|n| n + 2 * pad + 1 - kernel),
+            kernel: [kernel; 2],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad_begin: [pad; 2],
+            pad_end: [pad; 2],
+        }
+    }
+
+    #[test]
+    fn copies_are_made_where_enough_weights_read_them_and_all_stay_near() {
+        let first = geometry([1, 13], [28, 28], 5, 0);
+        assert!(gain(&first, 136) > 0.0 && gain(&first, 5) < 0.0);
+        let second = geometry([13, 38], [12, 12], 5, 0);
+        assert!(gain(&second, 469) > 0.0 && gain(&second, 50) < 0.0);
+        // 48 copies of 34 x 32 pixels do not stay in the nearest cache; a kernel of one column needs none.
+        assert_eq!(gain(&geometry([16, 16], [32, 32], 3, 1), 2304), 0.0);
+        assert_eq!(gain(&geometry([16, 16], [16, 16], 1, 0), 256), 0.0);
+    }
+
+    #[test]
+    fn every_column_of_the_kernel_has_a_copy_with_zeros_where_padding_is() {
+        let g = geometry([2, 1], [3, 4], 3, 1);
+        let shifts = Shifts::new(&g);
+        assert_eq!((shifts.row(), shifts.offset(1, 2, 1)), (8, 4 * shifts.plane + 2 * 8));
+        let x: Vec<f32> = (1..=24).map(|i| i as f32).collect();
+        let mut copies = vec![f32::NAN; shifts.len()];
+        shifts.fill(&x, View::plain(g.input), &mut copies);
+        for channel in 0..2 {
+            for column in 0..3 {
+                let at = shifts.offset(channel, 0, column);
+                for (i, got) in copies[at..][..5 * 8].iter().enumerate() {
+                    let (y, x) = (i / 8, i % 8 + column);
+                    let inside = (1..4).contains(&y) && (1..5).contains(&x);
+                    let want = if inside { (channel * 12 + (y - 1) * 4 + x) as f32 } else { 0.0 };
+                    assert_eq!(*got, want, "{channel} {column} {i}");
+                }
+            }
+        }
+    }
+}

@@ -55,7 +55,7 @@ impl Candidates {
         let whole = self.branches.iter().zip(&self.found.groups).zip(counts);
         let whole = whole.filter(|((_, group), count)| *count == group.channels);
         let whole: Vec<Branch> = whole.filter_map(|((branch, _), _)| branch.clone()).collect();
-        Ok(without_branches(&small, &whole)?)
+        Ok(if whole.is_empty() { small } else { without_branches(&small, &whole)? })
     }
 
     /// Puts channels with this property before all others.
