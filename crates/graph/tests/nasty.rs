@@ -67,8 +67,19 @@ fn a_network_without_a_branch_that_says_nothing_says_the_same() {
                 let far = furthest(&says, &answers(other));
                 assert!(far < 1e-6, "{name}, {}: {far}", g.node(branch.sum).name);
             }
-            with_branches.push(*name);
+            let found = groups(&g).unwrap();
+            let hangs = |group: &usize| branch.hangs_on(&g, &found, *group);
+            let hangs = (0..found.groups.len()).filter(hangs).count();
+            with_branches.push((*name, hangs));
         }
     }
-    assert_eq!(with_branches, ["attention", "residual-slice-pad", "resized", "token-mixer"]);
+    // Each with how many groups of channels take the branch with them.
+    let expected = [
+        ("attention", 1),
+        ("residual-slice-pad", 0),
+        ("residual-squeeze-excite", 1),
+        ("resized", 0),
+        ("token-mixer", 2),
+    ];
+    assert_eq!(with_branches, expected);
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Invariants: every choice was made on validation data before the test data is touched; the
-//! model's bytes depend on recipe, data and build only.
+//! model's bytes depend on recipe, the networks it names, data and build only.
 //! Not here: folders and files (the command), the stages (`hoyer_learn`).
 
 use std::path::Path;
@@ -17,14 +17,14 @@ use hoyer_graph::container::{self, Metadata};
 use hoyer_graph::groups::select_inputs;
 use hoyer_kernels::pool::Pool;
 use hoyer_learn::observer::Observer;
-use hoyer_learn::recipe::{Holdout, Recipe, Stage};
+use hoyer_learn::recipe::{Holdout, Normalization, Recipe, Stage};
 use hoyer_learn::samples::Data;
 use hoyer_learn::{Outcome, Setup};
 use hoyer_zoo::Dataset;
 use hoyer_zoo::data::{self, Parts, Split};
 
 use crate::assemble::{self, Metrics, cost_of_one};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model_file::{self, is_model_file};
 use crate::report::Evidence;
 use crate::result::{
@@ -127,12 +127,20 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     conclude(recipe, dataset, outcome, settings.pool)
 }
 
-/// The network that a recipe's stages learn from, if it names one.
+/// The network that a recipe's stages learn from, if it names one; it must want samples as the recipe gives them.
 fn teacher(recipe: &Recipe, dataset: &Dataset) -> Result<Option<Graph>> {
     let Some(path) = &recipe.teacher else { return Ok(None) };
-    let (graph, _) = model_file::load(Path::new(path))?;
+    let (graph, metadata) = model_file::load(Path::new(path))?;
     check_fit(&graph, dataset)?;
-    Ok(Some(graph))
+    let wants: Option<Normalization> = metadata.get("normalization")?;
+    match wants.filter(|wants| *wants != recipe.normalization) {
+        Some(wants) => Err(Error::Evidence {
+            what: format!("normalization of samples for the teacher `{path}`"),
+            got: recipe.normalization.to_string(),
+            need: wants.to_string(),
+        }),
+        None => Ok(Some(graph)),
+    }
 }
 
 /// The network before any training.

@@ -16,7 +16,6 @@ use hoyer_graph::container::{self, Metadata};
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer;
-use crate::recipe::Recipe;
 use crate::record::{StageKind, StageRecord};
 use crate::snapshot::Snapshot;
 use crate::trainer::Score;
@@ -25,7 +24,7 @@ use crate::{Error, Result};
 mod bytes;
 use bytes::{Reader, Writer};
 
-const MAGIC: &[u8; 8] = b"HOYERST3";
+const MAGIC: &[u8; 8] = b"HOYERST4";
 
 /// Where a run is after a whole epoch or stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +112,7 @@ impl State {
 /// Everything but tensors.
 #[derive(Serialize, Deserialize)]
 struct Header {
-    recipe: String,
+    run: String,
     stage: usize,
     epoch: u32,
     epochs: u64,
@@ -130,8 +129,8 @@ struct Header {
 }
 
 /// Writes the state in place of the file at `path`.
-pub(crate) fn write(path: &Path, recipe: &Recipe, state: &State) -> Result<()> {
-    let bytes = encode(recipe, state)?;
+pub(crate) fn write(path: &Path, run: &str, state: &State) -> Result<()> {
+    let bytes = encode(run, state)?;
     let refused = |source| Error::Write { path: path.to_owned(), source };
     let beside = path.with_extension("writing");
     let mut file = File::create(&beside).map_err(refused)?;
@@ -154,13 +153,13 @@ fn sync_folder(path: &Path) {
     }
 }
 
-/// Reads the state of a run of this recipe and network.
-pub(crate) fn read(path: &Path, recipe: &Recipe, graph: &Graph) -> Result<State> {
+/// Reads the state of the run of this name and network.
+pub(crate) fn read(path: &Path, run: &str, graph: &Graph) -> Result<State> {
     let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let damaged = |why| Error::Damaged { path: path.to_owned(), why };
     let other = || Error::OtherRun { path: path.to_owned() };
     let (header, mut reader) = open(&bytes).map_err(damaged)?;
-    if header.recipe != recipe.text() {
+    if header.run != run {
         return Err(other());
     }
     let state = decode(header, &mut reader).ok_or_else(|| damaged("it ends too early"))?;
@@ -172,10 +171,10 @@ pub(crate) fn read(path: &Path, recipe: &Recipe, graph: &Graph) -> Result<State>
     Ok(state)
 }
 
-fn encode(recipe: &Recipe, state: &State) -> Result<Vec<u8>> {
+fn encode(run: &str, state: &State) -> Result<Vec<u8>> {
     let best = state.best.as_ref();
     let header = Header {
-        recipe: recipe.text(),
+        run: run.to_owned(),
         stage: state.stage,
         epoch: state.epoch,
         epochs: state.epochs,

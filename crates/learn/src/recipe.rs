@@ -26,6 +26,8 @@
 //! Invariants: an unknown key is an error; every number was checked when a [`Recipe`] exists through [`Recipe::parse`].
 //! Not here: running it (`stage`), the folder of models and data (`hoyer-zoo`).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::within;
@@ -45,7 +47,7 @@ pub use calibrate::Calibrate;
 pub use cut::{Auto, ChannelRule, Cut, Rule};
 pub use holdout::Holdout;
 pub(crate) use learn::long;
-pub use learn::{Distill, Gradual, Learn, Narrow, Price, Score};
+pub use learn::{Choose, Distill, Gradual, Learn, Narrow, Price, Score};
 pub(crate) use quantize::Precision;
 pub use quantize::Quantize;
 
@@ -137,6 +139,15 @@ impl Normalization {
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.mean.is_empty() && self.std.is_empty()
+    }
+}
+
+impl fmt::Display for Normalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_none() {
+            true => f.write_str("none"),
+            false => write!(f, "mean {:?}, std {:?}", self.mean, self.std),
+        }
     }
 }
 

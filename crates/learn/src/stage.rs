@@ -1,14 +1,16 @@
 //! A whole run: the stages of a recipe one after the other, from a graph to a dense and a sparse network.
 //!
-//! Invariants: the networks are a function of recipe, graph and samples alone, for any number of threads, and
+//! Invariants: the networks are a function of recipe, graph, teacher and samples alone, for any number of threads, and
 //! whether the run was stopped and resumed or not.
 //! Not here: one step (`trainer`), what is written to disk (`checkpoint`).
 
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hoyer_graph::container::{self, Metadata};
 use hoyer_graph::{Bindings, Graph};
 use hoyer_kernels::pool::Pool;
 
@@ -18,6 +20,7 @@ use crate::recipe::{Recipe, Stage};
 use crate::record::{StageKind, StageRecord};
 use crate::samples::Data;
 use crate::snapshot::{Biases, Snapshot, weights_left, weights_total};
+use crate::step::network::check_teacher;
 use crate::trainer::{Evaluator, Score};
 use crate::units::Units;
 use crate::{Error, Result};
@@ -105,9 +108,21 @@ fn one_sample() -> Bindings {
     Bindings::from([("batch".to_owned(), 1)])
 }
 
+/// What a run is known by: its recipe, and a checksum of a teacher from elsewhere.
+fn name(recipe: &Recipe, teacher: Option<&Graph>) -> Result<String> {
+    let mut name = recipe.text();
+    if let Some(teacher) = teacher {
+        let bytes = container::to_bytes(teacher, &Metadata::default())?;
+        let _ = write!(name, "# teacher {:08x}", crc32fast::hash(&bytes));
+    }
+    Ok(name)
+}
+
 /// A run under way.
 struct Run<'a> {
     setup: Setup<'a>,
+    /// What a checkpoint knows it by.
+    name: String,
     /// The network as the last whole epoch left it.
     graph: Graph,
     state: State,
@@ -118,12 +133,16 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(setup: Setup<'a>) -> Result<Self> {
-        let Setup { recipe, graph, ref data, checkpoint, pool, .. } = setup;
+        let Setup { recipe, graph, teacher, ref data, checkpoint, pool, .. } = setup;
         if data.validation.is_empty() {
             let need = "at least 1".into();
             return Err(Error::Data { what: "validation samples", got: 0, need });
         }
+        if let Some(teacher) = teacher {
+            check_teacher(graph, teacher, recipe.batch)?;
+        }
         let mut run = Self {
+            name: name(recipe, teacher)?,
             graph: graph.clone(),
             state: State::fresh(graph),
             evaluator: Evaluator::new(graph, data.validation, pool)?,
@@ -133,7 +152,7 @@ impl<'a> Run<'a> {
         };
         match checkpoint.filter(|path| path.exists()) {
             Some(path) => {
-                run.state = checkpoint::read(path, recipe, graph)?;
+                run.state = checkpoint::read(path, &run.name, graph)?;
                 if let Some(small) = run.state.network.clone() {
                     run.rebuild(small)?;
                 }
@@ -153,7 +172,7 @@ impl<'a> Run<'a> {
         self.setup.observer.stage_started(index, stages, stage, self.state.epoch);
         if self.state.epoch == 0 {
             self.state.current = StageRecord {
-                settings: stage.words(),
+                settings: stage.words(self.setup.recipe.teacher.as_deref()),
                 validation_metric_before: Some(self.state.last),
                 ..StageRecord::new(stage.kind())
             };
@@ -215,7 +234,7 @@ impl<'a> Run<'a> {
 
     fn write(&mut self) -> Result<()> {
         if let Some(path) = self.setup.checkpoint {
-            checkpoint::write(path, self.setup.recipe, &self.state)?;
+            checkpoint::write(path, &self.name, &self.state)?;
         }
         self.written = Instant::now();
         Ok(())

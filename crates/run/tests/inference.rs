@@ -158,6 +158,37 @@ fn separable() -> Graph {
     n.finish(y)
 }
 
+/// Layers over the same pixels of which one could read copies and the others could not.
+fn near_and_far() -> Graph {
+    let mut n = Net::new(5);
+    let mut y = n.input(&[1, 16, 16]);
+    for (i, channels) in [1, 16, 16].into_iter().enumerate() {
+        y = n.conv(&format!("c{i}"), y, [16, channels, 3, 3], Window::square(3, 1, 1));
+        y = n.add(&format!("r{i}"), Relu, &[y]);
+    }
+    let y = n.add("pool", GlobalAveragePool, &[y]);
+    n.finish(y)
+}
+
+/// A dense depthwise layer without padding between sparse ones, over few pixels.
+fn few_pixels() -> Graph {
+    let mut n = Net::new(6);
+    let mut y = n.input(&[64, 6, 6]);
+    for (i, depthwise) in [false, true, false].into_iter().enumerate() {
+        let (shape, side) = if depthwise { ([64, 1, 3, 3], 3) } else { ([64, 64, 1, 1], 1) };
+        y = n.conv(&format!("c{i}"), y, shape, Window::square(side, 1, 0));
+        let weights = n.g.params.last_mut().unwrap().tensor.data_mut();
+        match depthwise {
+            true => weights.iter_mut().for_each(|w| *w += 0.1),
+            false => weights.iter_mut().enumerate().for_each(|(i, w)| {
+                *w = if i % 7 == 0 { *w } else { 0.0 };
+            }),
+        }
+    }
+    let y = n.add("sigmoid", Sigmoid, &[y]);
+    n.finish(y)
+}
+
 fn answers(g: &Graph, x: &Array, choice: Choice, threads: usize) -> (Vec<f32>, Inference) {
     let sizes = Bindings::from([("batch".to_owned(), x.shape[0])]);
     let mut net = Inference::compile(g, &sizes, &Arc::new(Pool::new(threads)), choice).unwrap();
@@ -171,7 +202,7 @@ fn answers(g: &Graph, x: &Array, choice: Choice, threads: usize) -> (Vec<f32>, I
 
 #[test]
 fn networks_say_what_they_mean_whatever_is_chosen() {
-    for g in [residual(), sliced(), pooled(), separable()] {
+    for g in [residual(), sliced(), pooled(), separable(), near_and_far(), few_pixels()] {
         for batch in [1, 2, 9] {
             let shape: Vec<usize> = std::iter::once(batch)
                 .chain(g.value(g.inputs[0]).kind.shape.0[1..].iter().map(|d| d.fixed().unwrap()))

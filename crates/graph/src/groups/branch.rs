@@ -8,17 +8,19 @@
 //! Source: Veit, Wilber & Belongie (2016), "Residual Networks Behave Like Ensembles of Relatively Shallow Networks",
 //! arXiv 1605.06431: a residual network still works without some of its branches.
 
-use super::ChannelGroup;
+use super::Groups;
+use crate::Result;
 use crate::graph::{Graph, NodeId, Role, Source, ValueId};
 use crate::op::Op;
 use crate::rewrite::Rewrite;
-use crate::{Node, Result};
 
 /// A branch of a sum of two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Branch {
     /// The sum that it ends in.
     pub sum: NodeId,
+    /// What the branch adds.
+    pub end: ValueId,
     /// The other half of the sum.
     pub skip: ValueId,
     /// What only the sum can see.
@@ -26,19 +28,46 @@ pub struct Branch {
 }
 
 impl Branch {
-    /// Whether all layers that these channels run through are inside: without the channels, the branch says nothing.
+    /// Whether these channels are inside, and all that the branch brings from outside to its sum: without them it says a constant.
+    ///
+    /// # Panics
+    /// If `groups` are those of another network, or have no such group.
     #[must_use]
-    pub fn holds(&self, graph: &Graph, group: &ChannelGroup) -> bool {
-        let inside = |(at, node): (usize, &Node)| {
-            let reads =
-                |id: &ValueId| group.members.iter().any(|m| graph.param_of(*id) == Some(m.param));
-            !node.inputs.iter().any(reads) || self.nodes.contains(&NodeId(at))
+    pub fn hangs_on(&self, graph: &Graph, groups: &Groups, group: usize) -> bool {
+        let channels = |id: ValueId| groups.lines[id.0].iter().flat_map(|line| &line.channels);
+        let is_inside = |id: ValueId| match graph.value(id).source {
+            Source::Node(at, _) => self.nodes.contains(&at),
+            Source::Param(_) => true,
+            Source::Input => false,
         };
-        !group.members.is_empty() && graph.nodes.iter().enumerate().all(inside)
+        let mut outside = (0..graph.values.len()).map(ValueId).filter(|id| !is_inside(*id));
+        if outside.any(|id| channels(id).any(|channel| channel.group == group)) {
+            return false;
+        }
+        let is_of_group = |id: ValueId| {
+            groups.lines[id.0].is_some() && channels(id).all(|channel| channel.group == group)
+        };
+        let (mut seen, mut next) = (vec![false; graph.values.len()], vec![self.end]);
+        let mut meets = false;
+        while let Some(id) = next.pop() {
+            if std::mem::replace(&mut seen[id.0], true) {
+                continue;
+            }
+            match graph.value(id).source {
+                Source::Param(_) => {}
+                Source::Node(at, _) if self.nodes.contains(&at) => match is_of_group(id) {
+                    true => meets = true,
+                    false => next.extend(&graph.node(at).inputs),
+                },
+                // What comes from outside has found a way around the channels.
+                Source::Node(..) | Source::Input => return false,
+            }
+        }
+        meets
     }
 }
 
-/// All branches with weights whose sum has no weights of its own on the other side, inner ones first.
+/// All branches with weights whose sum passes on what they read without weights of its own, inner ones first.
 ///
 /// # Example
 /// ```
@@ -57,7 +86,7 @@ impl Branch {
 /// g.outputs.push(y);
 ///
 /// let found = branches(&g);
-/// assert!(found[0].holds(&g, &groups(&g)?.groups[0]));
+/// assert!(found[0].hangs_on(&g, &groups(&g)?, 0));
 /// let small = without_branches(&g, &found[..1])?;
 /// assert_eq!((small.nodes.len(), small.params.len()), (1, 0));
 /// # Ok::<(), hoyer_graph::Error>(())
@@ -79,12 +108,13 @@ pub fn branches(graph: &Graph) -> Vec<Branch> {
             let seen = |id| only_for(graph, &readers, NodeId(at), id);
             let (of_left, of_right) = (seen(left), seen(right));
             let learns = |nodes: &[NodeId]| nodes.iter().any(|at| has_weights(graph, *at));
-            let (nodes, skip) = match (learns(&of_left), learns(&of_right)) {
-                (true, false) => (of_left, right),
-                (false, true) => (of_right, left),
+            let (nodes, end, skip) = match (learns(&of_left), learns(&of_right)) {
+                (true, false) => (of_left, left, right),
+                (false, true) => (of_right, right, left),
                 _ => return None,
             };
-            Some(Branch { sum: NodeId(at), skip, nodes })
+            let branch = Branch { sum: NodeId(at), end, skip, nodes };
+            share_a_source(graph, &branch).then_some(branch)
         })
         .collect();
     found.sort_by_key(|branch| branch.nodes.len());
@@ -109,6 +139,25 @@ fn only_for(graph: &Graph, readers: &[Vec<NodeId>], sum: NodeId, input: ValueId)
     (0..sum.0).filter(|at| inside[*at]).map(NodeId).collect()
 }
 
+/// Whether all that a branch reads from outside is the skip, or what the skip is made of.
+fn share_a_source(graph: &Graph, branch: &Branch) -> bool {
+    let mut behind = vec![false; graph.values.len()];
+    behind[branch.skip.0] = true;
+    for node in graph.nodes[..branch.sum.0].iter().rev() {
+        if node.outputs.iter().any(|id| behind[id.0]) {
+            node.inputs.iter().for_each(|id| behind[id.0] = true);
+        }
+    }
+    let inside = |id: ValueId| match graph.value(id).source {
+        Source::Param(_) => true,
+        Source::Node(at, _) => branch.nodes.contains(&at),
+        Source::Input => false,
+    };
+    let read = branch.nodes.iter().flat_map(|at| &graph.node(*at).inputs);
+    let mut outside = read.filter(|id| !inside(**id)).peekable();
+    outside.peek().is_some() && outside.all(|id| behind[id.0])
+}
+
 fn has_weights(graph: &Graph, at: NodeId) -> bool {
     let is_weight = |id: &ValueId| {
         graph.param_of(*id).is_some_and(|param| graph.param_at(param).role == Role::Weight)
@@ -116,8 +165,8 @@ fn has_weights(graph: &Graph, at: NodeId) -> bool {
     graph.node(at).inputs.iter().any(is_weight)
 }
 
-/// The network without these branches and their parameters: a network with other outputs, but one that holds together. Of two
-/// rectifiers that then follow each other, one is left.
+/// The network without these branches, the constants that they would still say, and all that nobody reads then: a network with other
+/// outputs, but one that holds together. Of rectifiers in a row, one is left.
 ///
 /// # Errors
 /// [`crate::Error::Node`] if a node does not take its inputs.
@@ -125,21 +174,23 @@ fn has_weights(graph: &Graph, at: NodeId) -> bool {
 /// # Panics
 /// If `branches` are those of another network.
 pub fn without_branches(graph: &Graph, branches: &[Branch]) -> Result<Graph> {
-    let gone = |at: NodeId| branches.iter().any(|branch| branch.nodes.contains(&at));
-    let ends = |at: NodeId| branches.iter().find(|branch| branch.sum == at && !gone(at));
+    let ends = |at: usize| branches.iter().find(|branch| branch.sum.0 == at);
     let mut read = vec![false; graph.values.len()];
-    for (at, node) in graph.nodes.iter().enumerate() {
-        if !gone(NodeId(at)) {
-            node.inputs.iter().for_each(|id| read[id.0] = true);
+    graph.outputs.iter().for_each(|id| read[id.0] = true);
+    for (at, node) in graph.nodes.iter().enumerate().rev() {
+        if node.outputs.iter().any(|id| read[id.0]) {
+            match ends(at) {
+                Some(branch) => read[branch.skip.0] = true,
+                None => node.inputs.iter().for_each(|id| read[id.0] = true),
+            }
         }
     }
-    graph.outputs.iter().for_each(|id| read[id.0] = true);
     let mut copy = Rewrite::begin(graph, |id| read[id.0])?;
     for (at, node) in graph.nodes.iter().enumerate() {
-        if gone(NodeId(at)) {
+        if !node.outputs.iter().any(|id| read[id.0]) {
             continue;
         }
-        let passed = match ends(NodeId(at)) {
+        let passed = match ends(at) {
             Some(branch) => Some(copy.of(branch.skip)),
             None => {
                 let input = node.inputs.first().map(|id| copy.of(*id));

@@ -27,6 +27,7 @@ pub(crate) const ZOO: &[(&str, Make)] = &[
     ("padded-with-ones", padded_with_ones),
     ("residual-projection", residual_projection),
     ("residual-slice-pad", residual_slice_pad),
+    ("residual-squeeze-excite", residual_squeeze_excite),
     ("resized", resized),
     ("self-concat", self_concat),
     ("shared-weights", shared_weights),
@@ -198,6 +199,23 @@ fn residual_slice_pad(mut net: Net) -> Graph {
     let y = net.norm("conv.norm", y);
     let x = net.add("sum", Add, &[short, y]);
     let x = net.add("bend", Clip { min: Some(0.0), max: Some(6.0) }, &[x]);
+    net.head(x)
+}
+
+/// A branch with a gate inside: without the gate's channels it still speaks, without the convolution's it does not.
+fn residual_squeeze_excite(mut net: Net) -> Graph {
+    let x = net.input("x", &[3, 4, 4]);
+    let stem = net.point("stem", x, 6);
+    let y = net.point("conv1", stem, 9);
+    let y = net.add("relu", Relu, &[y]);
+    let s = net.add("squeeze", ReduceMean { axes: vec![2, 3], keepdims: true }, &[y]);
+    let s = net.point("down", s, 4);
+    let s = net.add("bend", Relu, &[s]);
+    let s = net.point("up", s, 9);
+    let s = net.add("gate", HardSigmoid { alpha: 0.2, beta: 0.5 }, &[s]);
+    let y = net.add("excite", Mul, &[y, s]);
+    let y = net.point("conv2", y, 6);
+    let x = net.add("sum", Add, &[stem, y]);
     net.head(x)
 }
 

@@ -296,7 +296,7 @@ fn let_branches_go(recipe: &mut Recipe) -> anyhow::Result<()> {
     }
     if !found {
         bail!(
-            "--branches is for channels, but no stage removes any while it trains; give --budget macs=COUNT"
+            "--branches is for channels, but no stage removes any while it trains; give --budget macs=COUNT, or a recipe with narrow"
         );
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Convolutions with any stride, padding, dilation and groups, from planes to planes.
 //!
-//! A convolution of stride 1 reads planes where they lie, or copies if enough weights read each (`shifts`); any other reads a
-//! copy (`phases`). It writes
+//! A convolution of stride 1 reads planes where they lie, any other reads a copy (`phases`); both read copies for every column of the kernel
+//! (`shifts`) where enough weights read each, or lines can then be written where they belong. It writes
 //! planes where they lie if their lines are as long as those it reads, and lines one by one if the output lies row-major, else
 //! through one plane of its own.
 //! Many channels that lie in planes are read in bands (`bands`).
@@ -240,8 +240,8 @@ impl SparseConv {
     }
 
     /// Cycles that a sample takes less, about, if what it reads is copied for every column of the kernel; less than 0 if it takes more.
-    /// Then the output should lie in planes with [`Self::padding_for_copies`].
-    pub fn gain_from_copies(g: &Geometry, weights: usize) -> f64 {
+    /// Then the output should lie in planes with [`Self::padding_for_copies`]. Nothing if there should be no copies whatever else is so.
+    pub fn gain_from_copies(g: &Geometry, weights: usize) -> Option<f64> {
         shifts::gain(g, weights)
     }
 
@@ -258,7 +258,7 @@ impl SparseConv {
             (Some(pad), Layout::Plain) => Source::Planes(Planes::new(g.channels_in, g.input, pad)),
             _ => Source::Phases(Phases::new(*g, WIDEST)),
         };
-        let pays = shifts::gain(g, weights) > 0.0
+        let pays = shifts::gain(g, weights) > Some(0.0)
             || shifts::stay_near(g)
                 && ends.y != Layout::Plain
                 && !writes_in_place(g, ends, source.row(g), false);

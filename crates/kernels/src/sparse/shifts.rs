@@ -31,10 +31,10 @@ pub(super) struct Shifts {
 struct Phase {
     /// Where its first line lies in the copy.
     start: usize,
-    /// Its lines, and those of them that are lines of the input; around them are zeros.
+    /// Its lines, and those of them that are lines of the input; around these are zeros.
     lines: usize,
     real: Range<usize>,
-    /// Line of the input that the first of them is.
+    /// Line of the input at which `real` begins.
     first: usize,
 }
 
@@ -101,12 +101,15 @@ const EIGHT: f64 = 0.5;
 const COPIED: f64 = 1.5;
 const MOVED: f64 = 1.0;
 
-/// Cycles that copies save a sample of a convolution with so many weights left, about; less than 0 if they cost more than they save, 0 if
-/// there should be none. The numbers are those of one core (`records/2026-11-24_sparse-inference.md`).
-pub(super) fn gain(g: &Geometry, weights: usize) -> f64 {
+/// Cycles that copies save a sample of a convolution with so many weights left, about; less than 0 if they cost more than they save. Nothing
+/// if they would not stay in the nearest cache. The numbers are those of one core (`records/2026-11-24_sparse-inference.md`).
+pub(super) fn gain(g: &Geometry, weights: usize) -> Option<f64> {
     let (row, pad) = (row(g), SparseConv::reads_in_place(g));
-    if g.kernel[1] == 1 || !stay_near(g) {
-        return 0.0;
+    if g.kernel[1] == 1 {
+        return Some(0.0);
+    }
+    if !stay_near(g) {
+        return None;
     }
     let product = |pixels: usize, width: usize, cycles: f64| {
         let vectors = pixels.div_ceil(width);
@@ -119,7 +122,7 @@ pub(super) fn gain(g: &Geometry, weights: usize) -> f64 {
     let copied = product(g.output[0] * row, width, cycles);
     let moved = if pad.is_some() { 0 } else { g.sample_in() / LANES };
     let copies = (elements(g) / LANES) as f64 * COPIED;
-    weights as f64 * (in_place - copied) - copies + moved as f64 * MOVED
+    Some(weights as f64 * (in_place - copied) - copies + moved as f64 * MOVED)
 }
 
 /// Whether all copies stay in the nearest cache.
@@ -289,12 +292,12 @@ mod tests {
     #[test]
     fn copies_are_made_where_enough_weights_read_them_and_all_stay_near() {
         let first = geometry([1, 13], [28, 28], 5, 0);
-        assert!(gain(&first, 136) > 0.0 && gain(&first, 5) < 0.0);
+        assert!(gain(&first, 136) > Some(0.0) && gain(&first, 5) < Some(0.0));
         let second = geometry([13, 38], [12, 12], 5, 0);
-        assert!(gain(&second, 469) > 0.0 && gain(&second, 50) < 0.0);
+        assert!(gain(&second, 469) > Some(0.0) && gain(&second, 50) < Some(0.0));
         // 48 copies of 34 x 32 pixels do not stay in the nearest cache; a kernel of one column needs none.
-        assert_eq!(gain(&geometry([16, 16], [32, 32], 3, 1), 2304), 0.0);
-        assert_eq!(gain(&geometry([16, 16], [16, 16], 1, 0), 256), 0.0);
+        assert_eq!(gain(&geometry([16, 16], [32, 32], 3, 1), 2304), None);
+        assert_eq!(gain(&geometry([16, 16], [16, 16], 1, 0), 256), Some(0.0));
     }
 
     #[test]

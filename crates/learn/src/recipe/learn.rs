@@ -22,6 +22,7 @@ use crate::{Error, Result, clip, optimizer, schedule};
 /// | `gradual` | none | see [`Gradual`] | – | prunes while training |
 /// | `narrow` | none | see [`Narrow`] | – | removes channels while training |
 /// | `average` | none | [0, 1) | – | keeps the running mean of the weights: the share of it that a step leaves |
+/// | `choose` | best | see [`Choose`] | – | which epoch is kept |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the table names every field")]
@@ -49,6 +50,25 @@ pub struct Learn {
     pub narrow: Option<Narrow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
+    #[serde(default, skip_serializing_if = "Choose::is_best")]
+    pub choose: Choose,
+}
+
+/// Which epoch a stage keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choose {
+    /// The best by validation accuracy, then loss, of those after the last cut; but the last one if a penalty alone makes it sparse.
+    #[default]
+    Best,
+    /// The last: where few samples are held back, or the network has seen them before, the best is one that was lucky.
+    Last,
+}
+
+impl Choose {
+    fn is_best(&self) -> bool {
+        *self == Self::Best
+    }
 }
 
 /// Learning from the answers of the recipe's teacher: the dense network, if it names none.
@@ -224,6 +244,7 @@ impl Learn {
             gradual: None,
             narrow: None,
             average: None,
+            choose: Choose::Best,
         }
     }
 

@@ -1,14 +1,20 @@
 //! The settings of a stage as a line that a person can read.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use super::{Cut, Learn, Price, Quantize, Stage};
 use crate::quantize::Levels;
 
 impl Stage {
-    /// Its settings in one line, for records and reports.
+    /// Its settings in one line, for records and reports; `teacher` is the file of a network that it learns from, if it is not the
+    /// dense one.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub fn words(&self, teacher: Option<&str>) -> String {
         match self {
-            Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => of_learn(learn),
+            Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => {
+                of_learn(learn, teacher)
+            }
             Self::Prune(cut) => of_cut(cut),
             Self::Calibrate(calibrate) => {
                 format!("statistics of batch normalization over {} batches", calibrate.batches)
@@ -18,14 +24,17 @@ impl Stage {
     }
 }
 
-fn of_learn(learn: &Learn) -> String {
+fn of_learn(learn: &Learn, teacher: Option<&str>) -> String {
     let lr = learn.optimizer.build().map_or(f64::NAN, |method| method.lr());
     let mut words = vec![format!("{} epochs", learn.epochs), format!("learning rate {lr}")];
     if let Some(penalty) = learn.penalty {
         words.push(format!("{penalty}, lambda {:e}", learn.lambda));
     }
     if let Some(distill) = learn.distill {
-        words.push(format!("taught at temperature {}", distill.temperature));
+        let teacher =
+            teacher.and_then(|path| Path::new(path).file_name()).map(OsStr::to_string_lossy);
+        let teacher = teacher.unwrap_or("the dense network".into());
+        words.push(format!("taught by {teacher} at temperature {}", distill.temperature));
     }
     if let Some(gradual) = learn.gradual {
         words.push(format!("pruned to {} weights every {} steps", gradual.weights, gradual.every));

@@ -1,7 +1,7 @@
 //! A stage that trains, epoch by epoch.
 //!
 //! The best epoch by validation accuracy (then loss, then the earlier) is kept; while pruning goes on, only
-//! epochs after the last cut count. Sparsifying with a penalty alone keeps its last epoch: the sparsest.
+//! epochs after the last cut count. Sparsifying with a penalty alone keeps its last epoch, the sparsest; so does `choose = "last"`.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::average::Average;
 use crate::checkpoint::Best;
 use crate::observer::Progress;
 use crate::optimizer::Pace;
-use crate::recipe::{self, Learn, Narrow};
+use crate::recipe::{self, Choose, Learn, Narrow};
 use crate::record::{EpochRecord, StageKind};
 use crate::schedule::Schedule;
 use crate::snapshot::{Snapshot, weights_left};
@@ -33,8 +33,7 @@ struct Course<'l> {
     /// Steps of an epoch and of the stage.
     steps: usize,
     total: u64,
-    /// Whether the best epoch counts rather than the last.
-    chooses: Chooses,
+    choose: Choose,
 }
 
 /// What the steps of an epoch found.
@@ -47,13 +46,6 @@ struct Taken {
     penalty: f64,
     /// Time in which a step waited for its samples.
     waited: Duration,
-}
-
-/// Which epoch a stage keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chooses {
-    Best,
-    Last,
 }
 
 impl Run<'_> {
@@ -72,7 +64,7 @@ impl Run<'_> {
             }
         }
         self.state.current.masked_layers = course.trainer.masked_layers();
-        self.keep_chosen(course.chooses)
+        self.keep_chosen(course.choose)
     }
 
     fn course<'l>(&mut self, learn: &'l Learn, kind: StageKind) -> Result<Course<'l>> {
@@ -125,7 +117,7 @@ impl Run<'_> {
             trainer,
             steps,
             total,
-            chooses: if last { Chooses::Last } else { Chooses::Best },
+            choose: if last { Choose::Last } else { learn.choose },
         })
     }
 
@@ -256,10 +248,10 @@ impl Run<'_> {
     }
 
     /// Takes the epoch that the stage keeps.
-    fn keep_chosen(&mut self, chooses: Chooses) -> Result<Score> {
+    fn keep_chosen(&mut self, choose: Choose) -> Result<Score> {
         let state = &mut self.state;
         let last = Score { loss: state.last_loss, accuracy: state.last };
-        let score = match state.best.take().filter(|_| chooses == Chooses::Best) {
+        let score = match state.best.take().filter(|_| choose == Choose::Best) {
             Some(best) => {
                 best.params.put(&mut self.graph.params);
                 state.current.chosen_epoch = Some(best.epoch);

@@ -109,6 +109,12 @@ pub(crate) fn training_graph(
     Ok(Training { graph, input, wanted, loss, answer, gradients, classes })
 }
 
+/// Checks that a network can learn from another's answers, before anything is trained.
+pub(crate) fn check_teacher(graph: &Graph, teacher: &Graph, batch: usize) -> Result<()> {
+    let teacher = Teacher { graph: teacher, distill: Distill::default() };
+    training_graph(graph, Goal::Classes, Some(teacher), 0, batch).map(|_| ())
+}
+
 /// The samples in the shape that a teacher takes, which may see them as images where the network sees rows, or the other way round.
 fn as_read_by(graph: &mut Graph, teacher: &Graph, input: ValueId) -> Result<ValueId> {
     let (theirs, _) = ends(teacher)?;

@@ -12,6 +12,9 @@ use hoyer_kernels::sparse::{Layout, Planes};
 /// How much faster sparse must be to be chosen: dense times are steadier, and so the safer bet.
 pub(super) const BIAS_TO_DENSE: f64 = 1.08;
 
+/// Padding of planes that a dense layer between planes can do with.
+pub(super) const DENSE_PAD: usize = 1;
+
 /// The shape of a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
@@ -36,7 +39,7 @@ impl Layer {
     pub(super) fn writes_planes(&self) -> bool {
         match self.shape {
             Shape::Conv(g) if !self.is_sparse => {
-                let to = Planes::new(g.channels_out, g.output, 1);
+                let to = Planes::new(g.channels_out, g.output, DENSE_PAD);
                 Forward::new(g).between([Layout::Plain, Layout::Planes(to)]).is_some()
             }
             Shape::Conv(_) => true,
@@ -48,7 +51,7 @@ impl Layer {
     pub(super) fn reads_planes(&self) -> bool {
         match self.shape {
             Shape::Conv(g) if !self.is_sparse => {
-                let from = Planes::new(g.channels_in, g.input, 1);
+                let from = Planes::new(g.channels_in, g.input, DENSE_PAD);
                 Forward::new(g).between([Layout::Planes(from), Layout::Plain]).is_some()
             }
             Shape::Conv(_) => true,

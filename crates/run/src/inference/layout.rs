@@ -5,7 +5,7 @@
 //! Not here: the copy of a value that lies row-major (`hoyer_kernels::sparse`).
 
 use super::fuse::Fused;
-use super::layers::{Layer, Shape};
+use super::layers::{DENSE_PAD, Layer, Shape};
 use crate::op::max_pool;
 use hoyer_graph::{Graph, MaxPool, NodeId, Op};
 use hoyer_kernels::sparse::{Layout, Planes, SparseConv};
@@ -38,23 +38,27 @@ pub(super) fn layouts(
 }
 
 /// The padding for each height and width: what layers need to read their windows in place; or what makes lines as long as those of
-/// copies, where these save more than they cost.
+/// copies, where these save more than they cost and no layer has to read its windows in place.
 fn pads(layers: &[Option<Layer>]) -> BTreeMap<[usize; 2], usize> {
     let (mut pads, mut gains) = (BTreeMap::new(), BTreeMap::new());
     for layer in layers.iter().flatten().filter(|layer| layer.reads_planes()) {
         let Shape::Conv(g) = &layer.shape else { continue };
-        let in_place = SparseConv::reads_in_place(g);
-        if let Some(pad) = in_place {
-            let most = pads.entry(g.input).or_insert(0);
+        let mut at_least = |size: [usize; 2], pad: usize| {
+            let most = pads.entry(size).or_insert(0);
             *most = pad.max(*most);
-        }
-        let (size, gain) = match (layer.is_sparse, in_place) {
-            (true, _) => (g.output, SparseConv::gain_from_copies(g, layer.nonzero)),
-            // What runs dense between planes reads them in place.
-            (false, Some(1..)) => (g.input, f64::NEG_INFINITY),
-            (false, _) => continue,
         };
-        *gains.entry(size).or_insert(0.0) += gain;
+        if let Some(pad) = SparseConv::reads_in_place(g) {
+            at_least(g.input, pad);
+        }
+        let mut gain = |size: [usize; 2], gain: f64| *gains.entry(size).or_insert(0.0) += gain;
+        match SparseConv::gain_from_copies(g, layer.nonzero).filter(|_| layer.is_sparse) {
+            Some(cycles) => gain(g.output, cycles),
+            None => [g.input, g.output].into_iter().for_each(|size| gain(size, f64::NEG_INFINITY)),
+        }
+        if !layer.is_sparse {
+            // What runs dense between planes has been asked with this padding whether it can.
+            [g.input, g.output].into_iter().for_each(|size| at_least(size, DENSE_PAD));
+        }
     }
     for (size, _) in gains.into_iter().filter(|(_, gain)| *gain > 0.0) {
         pads.insert(size, SparseConv::padding_for_copies(size[1]));

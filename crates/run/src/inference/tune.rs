@@ -28,7 +28,7 @@ pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> [f64; 2]
             let pad = SparseConv::reads_in_place(&g).unwrap_or(0);
             let from = Planes::new(g.channels_in, g.input, pad);
             let nonzero = w.iter().filter(|w| **w != 0.0).count();
-            let pad = match SparseConv::gain_from_copies(&g, nonzero) > 0.0 {
+            let pad = match SparseConv::gain_from_copies(&g, nonzero) > Some(0.0) {
                 true => SparseConv::padding_for_copies(g.output[1]),
                 false => pad,
             };

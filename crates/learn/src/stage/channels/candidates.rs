@@ -41,8 +41,9 @@ impl Candidates {
         let found = groups(graph)?;
         let order = order(graph, &found, price, measure)?;
         let inside = if whole == Branches::Go { branches(graph) } else { Vec::new() };
-        let branch_of = |group| inside.iter().find(|branch| branch.holds(graph, group)).cloned();
-        let branches: Vec<Option<Branch>> = found.groups.iter().map(branch_of).collect();
+        let branch_of =
+            |group| inside.iter().find(|branch| branch.hangs_on(graph, &found, group)).cloned();
+        let branches: Vec<Option<Branch>> = (0..found.groups.len()).map(branch_of).collect();
         let blocks = blocks(&found, &order, multiple, |group| branches[group].is_some());
         Ok(Self { found, order, blocks, multiple, branches })
     }
