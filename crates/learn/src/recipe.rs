@@ -271,6 +271,26 @@ impl Stage {
 }
 
 impl Recipe {
+    /// These stages on a network of the zoo or of a file, everything else at its default.
+    #[must_use]
+    pub fn new(model: &str, data: &str, stage: Vec<Stage>) -> Self {
+        Self {
+            model: model.to_owned(),
+            weights_file: None,
+            teacher: None,
+            data: data.to_owned(),
+            seed: 0,
+            validation: None,
+            batch: a_batch(),
+            normalization: Normalization::default(),
+            augmentation: Augmentation::default(),
+            promise: Promise::default(),
+            biases: false,
+            inputs: false,
+            stage,
+        }
+    }
+
     /// Reads a recipe and checks it.
     ///
     /// # Errors

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hoyer::model_file::{self, is_model_file};
 use hoyer_learn::recipe::{
-    Auto, Cut, Distill, Holdout, Learn, Narrow, Normalization, Promise, Quantize, Recipe, Rule,
-    Score, Stage,
+    Auto, Cut, Distill, Holdout, Learn, Narrow, Normalization, Quantize, Recipe, Rule, Score, Stage,
 };
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
@@ -193,25 +192,9 @@ impl RecipeFlags {
         let falling = schedule::Config::Cosine { to: 0.01, warm_up: 0.0 };
         let dense = Learn { schedule: falling.clone(), ..Learn::new(DENSE_EPOCHS) };
         let last = Learn { schedule: falling, distill: taught, ..Learn::new(LAST_EPOCHS) };
-        Ok(Recipe {
-            model,
-            weights_file: None,
-            teacher: None,
-            data,
-            seed: 0,
-            validation: None,
-            batch: 128,
-            normalization: Default::default(),
-            augmentation: Default::default(),
-            promise: Promise::default(),
-            biases: false,
-            inputs: false,
-            stage: [Stage::Train(dense), Stage::Sparsify(sparsify)]
-                .into_iter()
-                .chain(cut.map(Stage::Prune))
-                .chain([Stage::Finetune(last)])
-                .collect(),
-        })
+        let stages = [Stage::Train(dense), Stage::Sparsify(sparsify)].into_iter();
+        let stages = stages.chain(cut.map(Stage::Prune)).chain([Stage::Finetune(last)]);
+        Ok(Recipe::new(&model, &data, stages.collect()))
     }
 
     fn penalize(&self, recipe: &mut Recipe) -> anyhow::Result<()> {

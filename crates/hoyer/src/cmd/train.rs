@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use hoyer_graph::container::write_atomic;
 use hoyer_learn::optimizer::{AdamConfig, Config};
-use hoyer_learn::recipe::{Holdout, Learn, Promise, Recipe, Stage};
+use hoyer_learn::recipe::{Holdout, Learn, Recipe, Stage};
 use hoyer_learn::schedule;
 
 use super::one_run::OneRun;
@@ -87,21 +87,14 @@ impl Train {
             schedule: schedule::Config::Cosine { to: 0.01, warm_up: 0.0 },
             ..Learn::new(self.epochs)
         };
+        let recipe = Recipe::new(&self.model, &self.data, vec![Stage::Train(learn)]);
         Recipe {
-            model: self.model.clone(),
             weights_file: self.weights.clone(),
-            teacher: None,
-            data: self.data.clone(),
             seed: self.seed,
             validation: self.validation,
             // Until it is known how many samples there are.
-            batch: self.batch.unwrap_or(128),
-            normalization: Default::default(),
-            augmentation: Default::default(),
-            promise: Promise::default(),
-            biases: false,
-            inputs: false,
-            stage: vec![Stage::Train(learn)],
+            batch: self.batch.unwrap_or(recipe.batch),
+            ..recipe
         }
     }
 }
