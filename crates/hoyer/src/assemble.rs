@@ -76,9 +76,8 @@ fn bits(bytes: usize, nonzero: u64) -> f64 {
 /// # Errors
 /// If the dense network lacks a layer.
 pub fn layers(dense: &Cost, left: &Cost, parts: Option<&Parts>) -> Result<Vec<Layer>> {
-    let is_in =
-        |all: &Cost, layer: &LayerCost| all.layers.iter().any(|other| other.name == layer.name);
-    if let Some(layer) = left.layers.iter().find(|layer| !is_in(dense, layer)) {
+    let is_known = |layer: &&LayerCost| dense.layers.iter().any(|other| other.name == layer.name);
+    if let Some(layer) = left.layers.iter().find(|layer| !is_known(layer)) {
         return Err(Error::Evidence {
             what: format!("layer `{}`", layer.name),
             got: "none in the dense network".into(),

@@ -224,7 +224,7 @@ fn conclude(
 /// A result and what a report shows beside it.
 ///
 /// # Errors
-/// If the two networks do not have the same layers.
+/// If the first layer does not fit `image`, the channels, rows and columns of a sample.
 pub fn evidence(
     result: RunResult,
     dense: &Graph,

@@ -62,7 +62,7 @@ fn forward_plane(g: &Geometry, x: &[f32], y: &mut [f32]) {
 
 /// The larger of two; a NaN is larger than any number.
 #[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
+pub(crate) fn larger(a: f32, b: f32) -> f32 {
     if (b > a) | b.is_nan() { b } else { a }
 }
 

@@ -3,6 +3,8 @@
 //! A loop is generic over [`Vector`], and inlined into one entry per instruction set ([`over_vectors`]); what counts in eights
 //! is written over `lanes`. Invariant: the types of an instruction set are made and used only inside functions compiled for it.
 
+use crate::max_pool::larger;
+
 /// [`Vector::LEN`] f32.
 pub(crate) trait Vector: Copy {
     /// How many there are.
@@ -145,7 +147,6 @@ impl Vector for Portable {
 
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
-        let larger = |a: f32, b: f32| if b > a || b.is_nan() { b } else { a };
         Self(std::array::from_fn(|i| larger(self.0[i], other.0[i])))
     }
 

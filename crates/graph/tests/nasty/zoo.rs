@@ -120,6 +120,16 @@ impl Net {
         self.g
     }
 
+    /// A gate for each channel, made of their means through four others.
+    fn excite(&mut self, x: ValueId) -> ValueId {
+        let s = self.add("squeeze", ReduceMean { axes: vec![2, 3], keepdims: true }, &[x]);
+        let s = self.point("down", s, 4);
+        let s = self.add("down.relu", Relu, &[s]);
+        let s = self.point("up", s, self.size(x, 1));
+        let s = self.add("gate", HardSigmoid { alpha: 0.2, beta: 0.5 }, &[s]);
+        self.add("excite", Mul, &[x, s])
+    }
+
     fn head(mut self, x: ValueId) -> Graph {
         let x = self.add("pool", GlobalAveragePool, &[x]);
         let x = self.add("flat", Flatten { axis: 1 }, &[x]);
@@ -208,12 +218,7 @@ fn residual_squeeze_excite(mut net: Net) -> Graph {
     let stem = net.point("stem", x, 6);
     let y = net.point("conv1", stem, 9);
     let y = net.add("relu", Relu, &[y]);
-    let s = net.add("squeeze", ReduceMean { axes: vec![2, 3], keepdims: true }, &[y]);
-    let s = net.point("down", s, 4);
-    let s = net.add("bend", Relu, &[s]);
-    let s = net.point("up", s, 9);
-    let s = net.add("gate", HardSigmoid { alpha: 0.2, beta: 0.5 }, &[s]);
-    let y = net.add("excite", Mul, &[y, s]);
+    let y = net.excite(y);
     let y = net.point("conv2", y, 6);
     let x = net.add("sum", Add, &[stem, y]);
     net.head(x)
@@ -248,12 +253,7 @@ fn grouped(mut net: Net) -> Graph {
 fn squeeze_excite(mut net: Net) -> Graph {
     let x = net.input("x", &[3, 4, 4]);
     let x = net.point("stem", x, 6);
-    let s = net.add("squeeze", ReduceMean { axes: vec![2, 3], keepdims: true }, &[x]);
-    let s = net.point("down", s, 4);
-    let s = net.add("relu", Relu, &[s]);
-    let s = net.point("up", s, 6);
-    let s = net.add("gate", HardSigmoid { alpha: 0.2, beta: 0.5 }, &[s]);
-    let x = net.add("excite", Mul, &[x, s]);
+    let x = net.excite(x);
     let x = net.point("last", x, 4);
     net.head(x)
 }

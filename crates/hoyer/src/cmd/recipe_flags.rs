@@ -278,9 +278,7 @@ fn let_branches_go(recipe: &mut Recipe) -> anyhow::Result<()> {
         (narrow.branches, found) = (true, true);
     }
     if !found {
-        bail!(
-            "--branches is for channels, but no stage removes any while it trains; give --budget macs=COUNT, or a recipe with narrow"
-        );
+        bail!("--branches is for channels that go in training; give --budget macs=COUNT");
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 use super::conv::Layout;
 use super::planes::Planes;
 use crate::isa::{Isa, isa, vectorize};
+use crate::max_pool::larger;
 use crate::pool::{Chunks, Pool};
 use crate::vector::{Vector, over_vectors};
 
@@ -168,7 +169,6 @@ unsafe fn narrow<V: Vector>(lines: &Lines, x: &[f32], y: &mut [f32]) {
 
 #[inline(always)]
 fn one_by_one(lines: &Lines, x: &[f32], y: &mut [f32]) {
-    let larger = |a: f32, b: f32| if b > a || b.is_nan() { b } else { a };
     let ([height, width], [read, write]) = (lines.size, lines.rows);
     for line in 0..height {
         let (above, below) = (&x[2 * line * read..], &x[(2 * line + 1) * read..]);

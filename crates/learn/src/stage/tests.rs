@@ -153,6 +153,11 @@ average = 0.9
 optimizer = { name = "sgd", lr = 0.01, decay = { weights = 1e-4 } }
 "#;
 
+/// The first stage of the recipe.
+fn trained() -> &'static str {
+    &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()]
+}
+
 fn recipe(text: &str) -> Recipe {
     Recipe::parse(text).unwrap()
 }
@@ -349,8 +354,7 @@ average = 0.9
 
 #[test]
 fn a_network_is_narrowed_while_it_learns_and_resumes_so() {
-    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
-    let recipe = recipe(&format!("{text}{NARROWING}"));
+    let recipe = recipe(&format!("{}{NARROWING}", trained()));
     let outcome = run_on(1, &recipe, None).unwrap();
     let counts: Vec<u64> =
         outcome.records[1].epochs.iter().map(|epoch| epoch.weights_nonzero.unwrap()).collect();
@@ -363,7 +367,7 @@ fn a_network_is_narrowed_while_it_learns_and_resumes_so() {
 
 #[test]
 fn channels_go_by_what_their_readers_say_together_and_the_run_resumes_so() {
-    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    let text = trained();
     let narrowing = NARROWING.replace("until = 0.45", "until = 0.45, score = \"taylor\"");
     let recipe = recipe(&format!("{text}{narrowing}"));
     let outcome = run_on(1, &recipe, None).unwrap();
@@ -376,7 +380,7 @@ fn channels_go_by_what_their_readers_say_together_and_the_run_resumes_so() {
 
 #[test]
 fn channels_that_the_loss_does_not_feel_go_first_and_the_run_resumes_so() {
-    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    let text = trained();
     let fisher = NARROWING.replace("until = 0.45", "until = 0.45, score = 'fisher'");
     let recipe = recipe(&format!("{text}{fisher}"));
     let outcome = run_on(1, &recipe, None).unwrap();
@@ -397,7 +401,7 @@ fn a_finished_run_is_not_run_again() {
 fn a_checkpoint_of_another_recipe_or_damaged_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder);
-    let text = &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()];
+    let text = trained();
     run_on(1, &recipe(text), Some(&path)).unwrap();
     let other = recipe(&text.replace("epochs = 3", "epochs = 4"));
     let error = run_on(1, &other, Some(&path)).unwrap_err().to_string();
@@ -475,14 +479,6 @@ fn data_that_do_not_fit_are_refused() {
 }
 
 const BRANCHES: &str = r#"
-model = "residual"
-data = "blobs"
-batch = 24
-validation = 100
-[[stage]]
-kind = "train"
-epochs = 3
-optimizer = { name = "adam", lr = 0.01 }
 [[stage]]
 kind = "sparsify"
 epochs = 5
@@ -494,7 +490,8 @@ average = 0.9
 #[test]
 fn branches_go_whole_while_a_network_learns_and_it_resumes_so() {
     for score in ["fisher", "taylor", "magnitude"] {
-        let recipe = recipe(&BRANCHES.replace("fisher", score));
+        let text = format!("{}{BRANCHES}", trained().replace("\"net\"", "\"residual\""));
+        let recipe = recipe(&text.replace("fisher", score));
         let outcome = run_on(1, &recipe, None).unwrap();
         let network = &outcome.network;
         // 152 are outside of branches, 128 in each block of 8.

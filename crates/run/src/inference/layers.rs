@@ -90,7 +90,7 @@ fn layer(graph: &Graph, node: &Node, shapes: &[Vec<usize>], choice: Choice) -> O
 pub(crate) fn compare(work: &Work, w: &[f32], guess_us: [f64; 2], choice: Choice) -> Layer {
     let Work { shape, nonzero } = *work;
     let [dense_us, sparse_us] = match choice {
-        Choice::Measure(clock) => tune::times_us(&shape, w, clock),
+        Choice::Measure(clock) => tune::times_us(work, w, clock),
         _ => guess_us,
     };
     let is_sparse = match choice {

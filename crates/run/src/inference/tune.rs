@@ -2,6 +2,7 @@
 //!
 //! Not here: guessing (`cost`).
 
+use super::cost::Work;
 use super::layers::Shape;
 use hoyer_kernels::conv::{Forward, Layer};
 use hoyer_kernels::gemm::{Activation, Epilogue, Gemm, Sizes};
@@ -12,9 +13,9 @@ use hoyer_kernels::sparse::{ConvIo, Ends, Layout, Planes, SparseConv, SparseLine
 const RUNS: usize = 15;
 
 /// The median times of the dense and the sparse kernel; `clock` tells the time in seconds.
-pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> [f64; 2] {
+pub(super) fn times_us(work: &Work, w: &[f32], clock: fn() -> f64) -> [f64; 2] {
     let pool = Pool::new(1);
-    match *shape {
+    match work.shape {
         Shape::Conv(g) => {
             let (x, mut y) =
                 (vec![0.5; g.batch * g.sample_in()], vec![0.0; g.batch * g.sample_out()]);
@@ -27,8 +28,7 @@ pub(super) fn times_us(shape: &Shape, w: &[f32], clock: fn() -> f64) -> [f64; 2]
             let dense = median(clock, run);
             let pad = SparseConv::reads_in_place(&g).unwrap_or(0);
             let from = Planes::new(g.channels_in, g.input, pad);
-            let nonzero = w.iter().filter(|w| **w != 0.0).count();
-            let pad = match SparseConv::gain_from_copies(&g, nonzero) > Some(0.0) {
+            let pad = match SparseConv::gain_from_copies(&g, work.nonzero) > Some(0.0) {
                 true => SparseConv::padding_for_copies(g.output[1]),
                 false => pad,
             };

@@ -5,11 +5,6 @@ use hoyer_graph::{BatchNormalization, Op, cost};
 
 use super::*;
 
-/// The first stage of the recipe.
-fn trained() -> &'static str {
-    &RECIPE[..RECIPE.find("[[stage]]\nkind = \"sparsify\"").unwrap()]
-}
-
 fn after(stages: &str) -> Outcome {
     run_on(1, &recipe(&format!("{}{stages}", trained())), None).unwrap()
 }
