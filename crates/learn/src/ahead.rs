@@ -82,6 +82,10 @@ impl Next {
             return false;
         }
         let Ok(mut filling) = self.filling.try_lock() else { return false };
+        // Between the look and the lock, the last batch of the epoch may have been taken: behind it there are no samples.
+        if self.is_full.load(Ordering::Acquire) {
+            return false;
+        }
         let Filling { batch, filled } = &mut *filling;
         let (len, end) = (samples.sample_len(), batch.labels.len().min(*filled + piece(samples)));
         if *filled < end {
@@ -164,6 +168,7 @@ mod tests {
         }
 
         fn fill(&self, at: usize, input: &mut [f32]) {
+            assert!(at < self.len(), "there is no sample {at}");
             input.fill(at as f32);
         }
 
