@@ -88,6 +88,40 @@ impl Distillation {
     }
 }
 
+/// The mean of what several networks answer, all of one shape.
+///
+/// # Errors
+/// [`Error::Node`] if there are none, or if shapes differ.
+///
+/// # Example
+/// ```
+/// use hoyer_graph::{Array, Graph, Type, evaluate, loss};
+///
+/// let mut g = Graph::new("g");
+/// let [a, b] = ["a", "b"].map(|name| g.input(name, Type::f32([1, 2])));
+/// let mean = loss::mean_of_answers(&mut g, &[a, b])?;
+/// let given = [[1.0, 2.0], [3.0, 6.0]].map(|row| Array::new(&[1, 2], row.to_vec()));
+/// assert_eq!(evaluate(&g, &given, &[mean], 0)?[0].data, [2.0, 4.0]);
+/// # Ok::<(), hoyer_graph::Error>(())
+/// ```
+pub fn mean_of_answers(graph: &mut Graph, answers: &[ValueId]) -> Result<ValueId> {
+    const NAME: &str = "mean_of_answers";
+    let wrong = |source| Error::Node { node: NAME.to_owned(), source };
+    let Some((&first, rest)) = answers.split_first() else {
+        return Err(wrong(Mismatch::InputCount { op: NAME, need: "at least 1", got: 0 }));
+    };
+    let mut sum = first;
+    for &answer in rest {
+        let [got, need] = [answer, first].map(|id| graph.value(id).kind.shape.clone());
+        if got != need {
+            let (op, what, need) = (NAME, "an answer", need.to_string());
+            return Err(wrong(Mismatch::Shape { op, what, got, need }));
+        }
+        sum = graph.add(&format!("{NAME}.sum{}", graph.nodes.len()), Add, &[sum, answer])?;
+    }
+    if rest.is_empty() { Ok(sum) } else { scaled(graph, NAME, sum, 1.0 / answers.len() as f32) }
+}
+
 /// Cross-entropy against labels, mixed with the divergence from a teacher's softened answers; both networks'
 /// logits are `[samples, classes]`, the labels `[samples]`. The teacher's nodes are in the same graph (see
 /// [`append`](crate::append)), its parameters constants.
@@ -207,6 +241,16 @@ mod tests {
             / 5.0;
         let expected = 0.75 * found[0].data[0] + 0.25 * 4.0 * divergence;
         assert!((found[1].data[0] - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn no_answers_or_answers_of_other_shapes_have_no_mean() {
+        let mut g = Graph::new("g");
+        let a = param(&mut g, "a", 1);
+        let row = g.input("row", Type::f32([1, 3]));
+        assert!(mean_of_answers(&mut g, &[]).is_err());
+        assert!(mean_of_answers(&mut g, &[a, row]).is_err());
+        assert_eq!(mean_of_answers(&mut g, &[a]).unwrap(), a);
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub fn check(recipe: &Recipe, dataset: &Dataset) -> Result<()> {
     recipe.check()?;
     let graph = fresh(recipe, dataset)?;
     check_fit(&graph, dataset)?;
-    teacher(recipe, dataset)?;
+    teachers(recipe, dataset)?;
     let parts = split(recipe, dataset)?;
     LoaderSamples::training(dataset, &parts.train, recipe)?;
     Ok(())
@@ -111,12 +111,12 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     let parts = split(recipe, dataset)?;
     let mut training = LoaderSamples::training(dataset, &parts.train, recipe)?;
     let validation = LoaderSamples::plain(dataset, &parts.validation, recipe)?;
-    let (graph, teacher) = (fresh(recipe, dataset)?, teacher(recipe, dataset)?);
+    let (graph, teachers) = (fresh(recipe, dataset)?, teachers(recipe, dataset)?);
     let checkpoint = settings.checkpoints.map(|folder| folder.join(CHECKPOINT));
     let setup = Setup {
         recipe,
         graph: &graph,
-        teacher: teacher.as_ref(),
+        teachers: &teachers,
         data: Data { training: &mut training, validation: &validation },
         observer: settings.observer,
         checkpoint: checkpoint.as_deref(),
@@ -127,9 +127,13 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     conclude(recipe, dataset, outcome, settings.pool)
 }
 
-/// The network that a recipe's stages learn from, if it names one; it must want samples as the recipe gives them.
-fn teacher(recipe: &Recipe, dataset: &Dataset) -> Result<Option<Graph>> {
-    let Some(path) = &recipe.teacher else { return Ok(None) };
+/// The networks that a recipe's stages learn from, if it names any.
+fn teachers(recipe: &Recipe, dataset: &Dataset) -> Result<Vec<Graph>> {
+    recipe.teacher.0.iter().map(|path| teacher(path, recipe, dataset)).collect()
+}
+
+/// One of them; it must want samples as the recipe gives them.
+fn teacher(path: &str, recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
     let (graph, metadata) = model_file::load(Path::new(path))?;
     check_fit(&graph, dataset)?;
     let wants: Option<Normalization> = metadata.get("normalization")?;
@@ -139,7 +143,7 @@ fn teacher(recipe: &Recipe, dataset: &Dataset) -> Result<Option<Graph>> {
             got: recipe.normalization.to_string(),
             need: wants.to_string(),
         }),
-        None => Ok(Some(graph)),
+        None => Ok(graph),
     }
 }
 

@@ -37,6 +37,19 @@ fn over_images() -> Graph {
     g
 }
 
+/// The network of a file with its last weights and biases negated.
+fn with_the_opposite_answers(path: &Path) -> Vec<u8> {
+    let (mut graph, metadata) = container::from_bytes(&std::fs::read(path).unwrap()).unwrap();
+    let last = graph.nodes.last().unwrap().inputs[1..].to_vec();
+    for id in last {
+        let param = graph.param_of(id).unwrap();
+        let tensor = &mut graph.params[param.0].tensor;
+        let negated = tensor.data().iter().map(|x| -x).collect();
+        *tensor = Tensor::new(tensor.shape(), negated).unwrap();
+    }
+    container::to_bytes(&graph, &metadata).unwrap()
+}
+
 #[test]
 fn a_network_over_images_learns_from_one_over_rows_and_no_label() {
     let folder = tempfile::tempdir().unwrap();
@@ -55,6 +68,14 @@ fn a_network_over_images_learns_from_one_over_rows_and_no_label() {
     // Its own first answers teach nothing.
     let alone = accuracy("compress --recipe r.toml -o b --json");
     assert!(taught > 0.85 && alone < 0.4, "{taught} {alone}");
+    // With one that says the opposite, the mean of two teaches nothing either.
+    let opposite = with_the_opposite_answers(&folder.join("t.hoyer"));
+    std::fs::write(folder.join("o.hoyer"), opposite).unwrap();
+    let two = "compress --recipe r.toml --teacher t.hoyer --teacher o.hoyer -o c --json";
+    let undecided = accuracy(two);
+    assert!(undecided < 0.4, "{undecided}");
+    let report = std::fs::read_to_string(folder.join("c/result.json")).unwrap();
+    assert!(report.contains("taught by t.hoyer and o.hoyer"), "{report}");
 }
 
 #[test]

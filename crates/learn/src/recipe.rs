@@ -39,6 +39,7 @@ mod holdout;
 mod learn;
 mod nearest;
 mod quantize;
+mod teachers;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -50,6 +51,7 @@ pub(crate) use learn::long;
 pub use learn::{Choose, Distill, Gradual, Learn, Narrow, Price, Score};
 pub(crate) use quantize::Precision;
 pub use quantize::Quantize;
+pub use teachers::Teachers;
 
 use crate::record::StageKind;
 
@@ -59,7 +61,7 @@ use crate::record::StageKind;
 /// | --- | --- | --- | --- | --- |
 /// | `model` | – | known to the zoo | – | which network, or the path of one |
 /// | `weights-file` | none | a `.safetensors` file | – | parameters to start from, by name |
-/// | `teacher` | the dense network | a network's path | – | whose answers stages with `distill` learn from; it sees samples as this network does |
+/// | `teacher` | the dense network | a network's path, or a list of them | – | whose answers (the mean of them) stages with `distill` learn from; they see samples as this network does |
 /// | `data` | – | known to the zoo | – | which data set |
 /// | `seed` | 0 | 0 to 2⁶³ - 1 | – | of everything that is drawn |
 /// | `validation` | 5000, or a fifth if that is less | >= 1, or (0, 1) | samples, or a share of them | held back from the training set, to choose by |
@@ -77,8 +79,8 @@ pub struct Recipe {
     pub model: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_file: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub teacher: Option<String>,
+    #[serde(default, skip_serializing_if = "Teachers::is_empty")]
+    pub teacher: Teachers,
     pub data: String,
     #[serde(default)]
     pub seed: u64,
@@ -277,7 +279,7 @@ impl Recipe {
         Self {
             model: model.to_owned(),
             weights_file: None,
-            teacher: None,
+            teacher: Teachers::default(),
             data: data.to_owned(),
             seed: 0,
             validation: None,
@@ -344,7 +346,7 @@ impl Recipe {
             return Err(Error::Recipe("recipe: there is no [[stage]]".into()));
         }
         let distills = |stage: &Stage| stage.learn().is_some_and(|learn| learn.distill.is_some());
-        if self.teacher.is_some() && !self.stage.iter().any(distills) {
+        if !self.teacher.is_empty() && !self.stage.iter().any(distills) {
             return Err(Error::Needs { what: "teacher", need: "a stage with distill" });
         }
         for (at, stage) in self.stage.iter().enumerate() {

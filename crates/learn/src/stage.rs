@@ -20,7 +20,7 @@ use crate::recipe::{Recipe, Stage};
 use crate::record::{StageKind, StageRecord};
 use crate::samples::Data;
 use crate::snapshot::{Biases, Snapshot, weights_left, weights_total};
-use crate::step::network::check_teacher;
+use crate::step::network::check_teachers;
 use crate::trainer::{Evaluator, Score};
 use crate::units::Units;
 use crate::{Error, Result};
@@ -44,8 +44,8 @@ pub struct Setup<'a> {
     pub recipe: &'a Recipe,
     /// The network as it begins: one input, logits `[batch, classes]` as the only output.
     pub graph: &'a Graph,
-    /// Who is learned from where a stage distills, if not the dense network: one input of as many numbers, logits `[batch, classes]`.
-    pub teacher: Option<&'a Graph>,
+    /// Who is learned from where a stage distills, if not the dense network: each one input of as many numbers, logits `[batch, classes]`.
+    pub teachers: &'a [Graph],
     /// What it learns from.
     pub data: Data<'a>,
     /// Who is told.
@@ -108,10 +108,10 @@ fn one_sample() -> Bindings {
     Bindings::from([("batch".to_owned(), 1)])
 }
 
-/// What a run is known by: its recipe, and a checksum of a teacher from elsewhere.
-fn name(recipe: &Recipe, teacher: Option<&Graph>) -> Result<String> {
+/// What a run is known by: its recipe, and checksums of teachers from elsewhere.
+fn name(recipe: &Recipe, teachers: &[Graph]) -> Result<String> {
     let mut name = recipe.text();
-    if let Some(teacher) = teacher {
+    for teacher in teachers {
         let bytes = container::to_bytes(teacher, &Metadata::default())?;
         let _ = write!(name, "# teacher {:08x}", crc32fast::hash(&bytes));
     }
@@ -133,16 +133,16 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(setup: Setup<'a>) -> Result<Self> {
-        let Setup { recipe, graph, teacher, ref data, checkpoint, pool, .. } = setup;
+        let Setup { recipe, graph, teachers, ref data, checkpoint, pool, .. } = setup;
         if data.validation.is_empty() {
             let need = "at least 1".into();
             return Err(Error::Data { what: "validation samples", got: 0, need });
         }
-        if let Some(teacher) = teacher {
-            check_teacher(graph, teacher, recipe.batch)?;
+        if !teachers.is_empty() {
+            check_teachers(graph, teachers, recipe.batch)?;
         }
         let mut run = Self {
-            name: name(recipe, teacher)?,
+            name: name(recipe, teachers)?,
             graph: graph.clone(),
             state: State::fresh(graph),
             evaluator: Evaluator::new(graph, data.validation, pool)?,
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         self.setup.observer.stage_started(index, stages, stage, self.state.epoch);
         if self.state.epoch == 0 {
             self.state.current = StageRecord {
-                settings: stage.words(self.setup.recipe.teacher.as_deref()),
+                settings: stage.words(&self.setup.recipe.teacher),
                 validation_metric_before: Some(self.state.last),
                 ..StageRecord::new(stage.kind())
             };

@@ -26,7 +26,7 @@ mod coupled;
 mod divergence;
 mod evaluation;
 
-pub(crate) use crate::step::network::Teacher;
+pub(crate) use crate::step::network::Teaching;
 pub(crate) use evaluation::{Evaluator, Score};
 
 /// A network in training.
@@ -64,12 +64,12 @@ pub(crate) struct Found {
 impl Trainer {
     pub(crate) fn new(
         graph: &Graph,
-        teacher: Option<Teacher<'_>>,
+        teaching: Option<Teaching<'_>>,
         learn: &Learn,
         settings: Settings<'_>,
     ) -> Result<Self> {
         let training =
-            training_graph(graph, Goal::Classes, teacher, settings.seed, settings.batch)?;
+            training_graph(graph, Goal::Classes, teaching, settings.seed, settings.batch)?;
         let classes = training.classes.expect("the goal is classes");
         let Settings { batch, pool, choice, .. } = settings;
         let step = Step::of(training, batch, (pool, choice), |params, trained| {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hoyer::model_file::{self, is_model_file};
 use hoyer_learn::recipe::{
-    Auto, Cut, Distill, Holdout, Learn, Narrow, Normalization, Quantize, Recipe, Rule, Score, Stage,
+    Auto, Cut, Distill, Holdout, Learn, Narrow, Normalization, Quantize, Recipe, Rule, Score,
+    Stage, Teachers,
 };
 use hoyer_learn::schedule;
 use hoyer_zoo::model::MODELS;
@@ -32,9 +33,9 @@ pub(crate) struct RecipeFlags {
     /// Parameters to start from, by name: a .safetensors file
     #[arg(long, value_name = "FILE")]
     weights: Option<String>,
-    /// Learn from this network's answers, .hoyer or .onnx [default: the dense network]
+    /// Learn from this network's answers, .hoyer or .onnx; several times: from the mean of them [default: the dense network]
     #[arg(long, value_name = "FILE")]
-    teacher: Option<String>,
+    teacher: Vec<String>,
     /// Recipe file, .toml
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -117,7 +118,9 @@ impl RecipeFlags {
         };
         recipe.model = self.model.clone().unwrap_or(recipe.model);
         recipe.weights_file = self.weights.clone().or(recipe.weights_file);
-        recipe.teacher = self.teacher.clone().or(recipe.teacher);
+        if !self.teacher.is_empty() {
+            recipe.teacher = Teachers(self.teacher.clone());
+        }
         recipe.data = self.data.clone().unwrap_or(recipe.data);
         recipe.validation = self.validation.or(recipe.validation);
         recipe.seed = self.seed.unwrap_or(recipe.seed);

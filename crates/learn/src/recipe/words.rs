@@ -1,19 +1,15 @@
 //! The settings of a stage as a line that a person can read.
 
-use std::ffi::OsStr;
-use std::path::Path;
-
-use super::{Cut, Learn, Price, Quantize, Stage};
+use super::{Cut, Learn, Price, Quantize, Stage, Teachers};
 use crate::quantize::Levels;
 
 impl Stage {
-    /// Its settings in one line, for records and reports; `teacher` is the file of a network that it learns from, if it is not the
-    /// dense one.
+    /// Its settings in one line, for records and reports, in a recipe with these teachers.
     #[must_use]
-    pub fn words(&self, teacher: Option<&str>) -> String {
+    pub fn words(&self, teachers: &Teachers) -> String {
         match self {
             Self::Train(learn) | Self::Sparsify(learn) | Self::Finetune(learn) => {
-                of_learn(learn, teacher)
+                of_learn(learn, teachers)
             }
             Self::Prune(cut) => of_cut(cut),
             Self::Calibrate(calibrate) => {
@@ -24,17 +20,15 @@ impl Stage {
     }
 }
 
-fn of_learn(learn: &Learn, teacher: Option<&str>) -> String {
+fn of_learn(learn: &Learn, teachers: &Teachers) -> String {
     let lr = learn.optimizer.build().map_or(f64::NAN, |method| method.lr());
     let mut words = vec![format!("{} epochs", learn.epochs), format!("learning rate {lr}")];
     if let Some(penalty) = learn.penalty {
         words.push(format!("{penalty}, lambda {:e}", learn.lambda));
     }
     if let Some(distill) = learn.distill {
-        let teacher =
-            teacher.and_then(|path| Path::new(path).file_name()).map(OsStr::to_string_lossy);
-        let teacher = teacher.unwrap_or("the dense network".into());
-        words.push(format!("taught by {teacher} at temperature {}", distill.temperature));
+        let (teachers, temperature) = (teachers.words(), distill.temperature);
+        words.push(format!("taught by {teachers} at temperature {temperature}"));
     }
     if let Some(gradual) = learn.gradual {
         words.push(format!("pruned to {} weights every {} steps", gradual.weights, gradual.every));

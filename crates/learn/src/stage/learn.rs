@@ -18,7 +18,7 @@ use crate::recipe::{self, Choose, Learn, Narrow};
 use crate::record::{EpochRecord, StageKind};
 use crate::schedule::Schedule;
 use crate::snapshot::{Snapshot, weights_left};
-use crate::trainer::{Found, Score, Settings, Teacher, Trainer};
+use crate::trainer::{Found, Score, Settings, Teaching, Trainer};
 use crate::{Error, Result};
 
 /// A stage under way.
@@ -68,10 +68,11 @@ impl Run<'_> {
     }
 
     fn course<'l>(&mut self, learn: &'l Learn, kind: StageKind) -> Result<Course<'l>> {
-        let own = || self.state.dense.in_graph(self.setup.graph);
-        let dense = learn.distill.filter(|_| self.setup.teacher.is_none()).map(|_| own());
-        let teacher = self.setup.teacher.or(dense.as_ref()).zip(learn.distill);
-        let teacher = teacher.map(|(graph, distill)| Teacher { graph, distill });
+        let given = self.setup.teachers;
+        let needs_dense = given.is_empty() && learn.distill.is_some();
+        let dense = needs_dense.then(|| self.state.dense.in_graph(self.setup.graph));
+        let teachers = if given.is_empty() { dense.as_slice() } else { given };
+        let teaching = learn.distill.map(|distill| Teaching { teachers, distill });
         let recipe = self.setup.recipe;
         let settings = Settings {
             batch: recipe.batch,
@@ -80,7 +81,7 @@ impl Run<'_> {
             pool: self.setup.pool,
             choice: Choice::Model,
         };
-        let mut trainer = Trainer::new(&self.graph, teacher, learn, settings)?;
+        let mut trainer = Trainer::new(&self.graph, teaching, learn, settings)?;
         trainer.check(self.setup.data.training)?;
         if let Some(text) = trainer.masked_layers() {
             self.setup.observer.message(&text);

@@ -182,7 +182,7 @@ fn run_how(recipe: &Recipe, training: &mut Blobs, how: &How<'_>) -> Result<Outco
     run(Setup {
         recipe,
         graph: &graph,
-        teacher: None,
+        teachers: &[],
         data: Data { training, validation: &validation },
         observer: how.observer,
         checkpoint: how.checkpoint,
@@ -446,7 +446,7 @@ fn a_loss_that_is_not_finite_names_where_it_began_and_keeps_the_checkpoint() {
     let error = run_on(1, &recipe(&wild), Some(&path)).unwrap_err().to_string();
     assert!(error.contains("; it began with "), "{error}");
     assert!(error.contains("fc"), "{error}");
-    let state = checkpoint::read(&path, &name(&recipe(&wild), None).unwrap(), &net(1)).unwrap();
+    let state = checkpoint::read(&path, &name(&recipe(&wild), &[]).unwrap(), &net(1)).unwrap();
     assert_eq!(state.stage, 1);
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hoyer_graph::loss::{self, Distillation};
 use hoyer_graph::{
-    Bindings, DType, Dim, Graph, Reshape, Shape, Type, ValueId, append, gradient, merge_products,
-    seed_dropout, trained, training,
+    Bindings, DType, Dim, Graph, Reshape, Shape, Type, ValueId, append, fold_batch_normalization,
+    gradient, merge_products, seed_dropout, trained, training,
 };
 
 use hoyer_kernels::pool::Pool;
@@ -60,10 +60,10 @@ fn sizes(batch: usize) -> Bindings {
     Bindings::from([("batch".to_owned(), batch)])
 }
 
-/// A network to learn from.
+/// Networks to learn from, at least one, and how.
 #[derive(Clone, Copy)]
-pub(crate) struct Teacher<'a> {
-    pub(crate) graph: &'a Graph,
+pub(crate) struct Teaching<'a> {
+    pub(crate) teachers: &'a [Graph],
     pub(crate) distill: Distill,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Teacher<'a> {
 pub(crate) fn training_graph(
     graph: &Graph,
     goal: Goal,
-    teacher: Option<Teacher<'_>>,
+    teaching: Option<Teaching<'_>>,
     seed: u64,
     batch: usize,
 ) -> Result<Training> {
@@ -81,12 +81,8 @@ pub(crate) fn training_graph(
     let classes = if goal == Goal::Classes { Some(classes(graph)?) } else { None };
     let mut graph = training(graph)?;
     seed_dropout(&mut graph, seed);
-    let teacher = match teacher {
-        Some(teacher) => {
-            let input = as_read_by(&mut graph, teacher.graph, input)?;
-            let answers = append(&mut graph, teacher.graph, "teacher", &[input])?;
-            Some((answers[0], teacher.distill))
-        }
+    let taught = match teaching {
+        Some(how) => Some((taught(&mut graph, how.teachers, input)?, how.distill)),
         None => None,
     };
     let wanted = match goal {
@@ -96,7 +92,7 @@ pub(crate) fn training_graph(
             graph.input("wanted", kind)
         }
     };
-    let loss = match teacher {
+    let loss = match taught {
         None if goal == Goal::Values => loss::mean_squared_error(&mut graph, answer, wanted)?,
         None => loss::cross_entropy(&mut graph, answer, wanted)?,
         Some((answers, Distill { temperature, weight })) => {
@@ -109,21 +105,37 @@ pub(crate) fn training_graph(
     Ok(Training { graph, input, wanted, loss, answer, gradients, classes })
 }
 
-/// Checks that a network can learn from another's answers, before anything is trained.
-pub(crate) fn check_teacher(graph: &Graph, teacher: &Graph, batch: usize) -> Result<()> {
-    let teacher = Teacher { graph: teacher, distill: Distill::default() };
-    training_graph(graph, Goal::Classes, Some(teacher), 0, batch).map(|_| ())
+/// Checks that a network can learn from others' answers, before anything is trained.
+pub(crate) fn check_teachers(graph: &Graph, teachers: &[Graph], batch: usize) -> Result<()> {
+    let teaching = Teaching { teachers, distill: Distill::default() };
+    training_graph(graph, Goal::Classes, Some(teaching), 0, batch).map(|_| ())
+}
+
+/// Adds the teachers to a graph; gives the mean of what they answer.
+fn taught(graph: &mut Graph, teachers: &[Graph], input: ValueId) -> Result<ValueId> {
+    let mut answers = Vec::with_capacity(teachers.len());
+    for (i, teacher) in teachers.iter().enumerate() {
+        let teacher = fold_batch_normalization(teacher)?;
+        let prefix = format!("teacher{i}");
+        let samples = as_read_by(graph, &teacher, (input, &prefix))?;
+        answers.push(append(graph, &teacher, &prefix, &[samples])?[0]);
+    }
+    Ok(loss::mean_of_answers(graph, &answers)?)
 }
 
 /// The samples in the shape that a teacher takes, which may see them as images where the network sees rows, or the other way round.
-fn as_read_by(graph: &mut Graph, teacher: &Graph, input: ValueId) -> Result<ValueId> {
+fn as_read_by(
+    graph: &mut Graph,
+    teacher: &Graph,
+    (input, prefix): (ValueId, &str),
+) -> Result<ValueId> {
     let (theirs, _) = ends(teacher)?;
     let (shape, ours) = (&teacher.value(theirs).kind.shape, &graph.value(input).kind.shape);
     if shape == ours || shape.elements() != ours.elements() {
         return Ok(input);
     }
     let shape = shape.clone();
-    Ok(graph.add("teacher.samples", Reshape { shape }, &[input])?)
+    Ok(graph.add(&format!("{prefix}.samples"), Reshape { shape }, &[input])?)
 }
 
 /// Adds the input that takes the class of every sample.

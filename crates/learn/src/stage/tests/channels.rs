@@ -78,7 +78,7 @@ fn inputs_that_say_nothing_are_left_out() {
     let setup = Setup {
         recipe: &recipe,
         graph: &graph,
-        teacher: None,
+        teachers: &[],
         data: Data { training: &mut Blobs::new(490), validation: &Blobs::new(100) },
         observer: &Silent,
         checkpoint: None,
@@ -121,7 +121,7 @@ fn calibration_measures_what_the_layers_really_say() {
     let setup = Setup {
         recipe: &recipe,
         graph: &g,
-        teacher: None,
+        teachers: &[],
         data: Data { training: &mut samples, validation: &Blobs::new(100) },
         observer: &Silent,
         checkpoint: None,

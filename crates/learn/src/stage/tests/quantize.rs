@@ -94,7 +94,7 @@ fn batch_normalizations_go_into_layers_and_cost_no_bytes() {
         run(Setup {
             recipe: &recipe,
             graph: &graph,
-            teacher: None,
+            teachers: &[],
             data,
             observer,
             checkpoint,
