@@ -31,6 +31,7 @@ pub use coupling::{Coupling, Kept, Narrowing};
 pub use dead::dead;
 use flow::Flow;
 pub use inputs::select_inputs;
+pub use reader::reading_axes;
 pub use remove::{Removed, Stayed, cut, remove};
 
 /// The channels of a network.

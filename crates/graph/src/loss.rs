@@ -9,12 +9,34 @@
 //! Units: nats for the first and the last.
 //! Not here: penalties on weights (crate `hoyer-learn`).
 
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Source, ValueId};
 use crate::op::{
     Add, LogSoftmax, Mul, Op, ReduceMean, ReduceSum, Softmax, SoftmaxCrossEntropyLoss, Sub,
 };
 use crate::tensor::Tensor;
 use crate::{Error, Mismatch, Result, Role};
+
+/// The logits behind an answer: what goes into the softmax over its last axis, if it ends in one; else the answer.
+///
+/// # Example
+/// ```
+/// use hoyer_graph::{Graph, Softmax, Type, loss};
+///
+/// let mut g = Graph::new("g");
+/// let z = g.input("z", Type::f32([8, 10]));
+/// let p = g.add("p", Softmax { axis: -1 }, &[z])?;
+/// assert_eq!((loss::logits(&g, p), loss::logits(&g, z)), (z, z));
+/// # Ok::<(), hoyer_graph::Error>(())
+/// ```
+#[must_use]
+pub fn logits(graph: &Graph, answer: ValueId) -> ValueId {
+    let Source::Node(at, 0) = graph.value(answer).source else { return answer };
+    let (node, rank) = (graph.node(at), graph.value(answer).kind.shape.rank());
+    match node.op {
+        Op::Softmax(Softmax { axis }) if axis == -1 || axis + 1 == rank as i64 => node.inputs[0],
+        _ => answer,
+    }
+}
 
 /// Mean cross-entropy of logits `[samples, classes]` against labels `[samples]` (i64).
 ///

@@ -73,7 +73,7 @@ pub struct Compression {
 pub fn check(recipe: &Recipe, dataset: &Dataset) -> Result<()> {
     recipe.check()?;
     let graph = fresh(recipe, dataset)?;
-    check_fit(&graph, dataset)?;
+    in_file(&recipe.model, fits(&graph, &[], (recipe, dataset)))?;
     teachers(recipe, dataset)?;
     let parts = split(recipe, dataset)?;
     LoaderSamples::training(dataset, &parts.train, recipe)?;
@@ -111,7 +111,8 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     let parts = split(recipe, dataset)?;
     let mut training = LoaderSamples::training(dataset, &parts.train, recipe)?;
     let validation = LoaderSamples::plain(dataset, &parts.validation, recipe)?;
-    let (graph, teachers) = (fresh(recipe, dataset)?, teachers(recipe, dataset)?);
+    let graph = fresh(recipe, dataset)?;
+    let teachers = teachers(recipe, dataset)?;
     let checkpoint = settings.checkpoints.map(|folder| folder.join(CHECKPOINT));
     let setup = Setup {
         recipe,
@@ -127,19 +128,40 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     conclude(recipe, dataset, outcome, settings.pool)
 }
 
-/// The networks that a recipe's stages learn from, if it names any.
+/// The networks that a recipe's stages learn from, if it names any; the recipe's model can learn from each.
 fn teachers(recipe: &Recipe, dataset: &Dataset) -> Result<Vec<Graph>> {
-    recipe.teacher.0.iter().map(|path| teacher(path, recipe, dataset)).collect()
+    let student = fresh(recipe, dataset)?;
+    let teacher = |path: &String| {
+        let graph = from_file(path, recipe)?;
+        in_file(path, fits(&student, std::slice::from_ref(&graph), (recipe, dataset)))?;
+        Ok(graph)
+    };
+    recipe.teacher.0.iter().map(teacher).collect()
 }
 
-/// One of them; it must want samples as the recipe gives them.
-fn teacher(path: &str, recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
+/// Checks that networks take the samples, and that the first can learn from the others.
+fn fits(graph: &Graph, teachers: &[Graph], (recipe, dataset): (&Recipe, &Dataset)) -> Result<()> {
+    std::iter::once(graph).chain(teachers).try_for_each(|graph| check_fit(graph, dataset))?;
+    Ok(hoyer_learn::check_can_learn(graph, teachers, recipe.batch)?)
+}
+
+/// Says which file an error is about, if it is a file's.
+fn in_file<T>(path: &str, result: Result<T>) -> Result<T> {
+    result.map_err(|error| match is_model_file(Path::new(path)) {
+        true => Error::File { file: path.to_owned(), source: Box::new(error) },
+        false => error,
+    })
+}
+
+/// The network in a file; it must want samples as the recipe gives them. A file of hoyer that says nothing wants them as they are.
+fn from_file(path: &str, recipe: &Recipe) -> Result<Graph> {
     let (graph, metadata) = model_file::load(Path::new(path))?;
-    check_fit(&graph, dataset)?;
-    let wants: Option<Normalization> = metadata.get("normalization")?;
+    let said: Option<Normalization> = metadata.get("normalization")?;
+    let is_ours = metadata.get::<String>("hoyer")?.is_some();
+    let wants = said.or_else(|| is_ours.then(Normalization::default));
     match wants.filter(|wants| *wants != recipe.normalization) {
         Some(wants) => Err(Error::Evidence {
-            what: format!("normalization of samples for the teacher `{path}`"),
+            what: format!("normalization of samples for `{path}`"),
             got: recipe.normalization.to_string(),
             need: wants.to_string(),
         }),
@@ -151,7 +173,7 @@ fn teacher(path: &str, recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
 fn fresh(recipe: &Recipe, dataset: &Dataset) -> Result<Graph> {
     let (path, classes) = (Path::new(&recipe.model), dataset.classes.len());
     let mut graph = if is_model_file(path) {
-        model_file::load(path)?.0
+        from_file(&recipe.model, recipe)?
     } else {
         hoyer_zoo::model::build(&recipe.model, &dataset.shape, classes, recipe.seed)?
     };

@@ -33,6 +33,9 @@ pub enum Error {
     /// A network without its dead channels does not say what it said with them.
     #[error("`{model}` without its dead channels answers {far} apart, need at most {most}")]
     NotEqual { model: String, far: f32, most: f32 },
+    /// A network in a file that cannot be used for this.
+    #[error("{file}")]
+    File { file: String, source: Box<Error> },
     /// A file with parameters, where a network is needed.
     #[error("{} holds parameters but no network; give the network, and this with --weights", path.display())]
     OnlyWeights { path: std::path::PathBuf },

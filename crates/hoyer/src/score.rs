@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hoyer_graph::{Bindings, DType, Dim, Graph};
+use hoyer_graph::{Bindings, DType, Dim, Graph, loss};
 use hoyer_kernels::pool::Pool;
 use hoyer_run::Program;
 use hoyer_zoo::Dataset;
@@ -27,28 +27,43 @@ pub struct Score {
     pub samples: usize,
 }
 
-/// Checks that a network takes samples like those of a data set and answers with its classes.
+/// Checks that a network takes samples like those of a data set (of their shape, but for axes of one, or as rows of all their numbers) and
+/// answers with its classes.
 ///
 /// # Errors
 /// [`Error::DoesNotFit`] if not.
 pub fn check_fit(graph: &Graph, dataset: &Dataset) -> Result<()> {
-    let per_sample = |id: Option<&hoyer_graph::ValueId>| {
+    let of_one = |id: Option<&hoyer_graph::ValueId>| {
         let kind = &graph.value(*id?).kind;
         let shape = Some(&kind.shape).filter(|_| kind.dtype == DType::F32)?;
-        shape.0.iter().skip(1).map(Dim::fixed).product::<Option<usize>>()
+        shape.0.iter().skip(1).map(Dim::fixed).collect::<Option<Vec<usize>>>()
     };
-    let (takes, gives) = (per_sample(graph.inputs.first()), per_sample(graph.outputs.first()));
+    let (takes, gives) = (of_one(graph.inputs.first()), of_one(graph.outputs.first()));
     let (sample, classes) = (dataset.sample_len(), dataset.classes.len());
-    if (takes, gives) == (Some(sample), Some(classes)) {
+    let long =
+        |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|n| *n > 1).collect() };
+    let fits = |shape: &Vec<usize>| {
+        let (theirs, ours) = (long(shape), long(&dataset.shape));
+        let is_row = theirs.len() <= 1 || ours.len() <= 1;
+        theirs == ours || (is_row && shape.iter().product::<usize>() == sample)
+    };
+    let answers = gives.as_ref().map(|shape| shape.iter().product::<usize>());
+    if takes.as_ref().is_some_and(fits) && answers == Some(classes) {
         return Ok(());
     }
-    let number = |n: Option<usize>| n.map_or_else(|| "?".into(), |n| n.to_string());
+    let words = |shape: Option<&[usize]>| shape.map_or_else(|| "?".into(), by);
+    let number = answers.map_or_else(|| "?".into(), |n| n.to_string());
     Err(Error::DoesNotFit {
         model: graph.name.clone(),
-        takes: format!("{} numbers and gives {} classes", number(takes), number(gives)),
+        takes: format!("samples of {} and gives {number} classes", words(takes.as_deref())),
         data: dataset.name.clone(),
-        has: format!("{sample} numbers a sample and {classes} classes"),
+        has: format!("samples of {} and {classes} classes", by(&dataset.shape)),
     })
+}
+
+/// A shape in words, as `3x32x32`.
+fn by(shape: &[usize]) -> String {
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// Scores `graph` on the samples at `indices` of a data set.
@@ -68,7 +83,7 @@ pub fn score(
     check_fit(graph, dataset)?;
     let batch = BATCH.min(indices.len().max(1));
     let loader = Loader::evaluation(dataset, indices, batch, normalization)?;
-    let (input, logits) = (graph.inputs[0], graph.outputs[0]);
+    let (input, logits) = (graph.inputs[0], loss::logits(graph, graph.outputs[0]));
     let sizes = Bindings::from([("batch".into(), batch)]);
     let mut program = Program::compile(graph, &sizes, &[logits], pool)?;
     let mut params = graph.params.clone();
@@ -146,9 +161,25 @@ mod tests {
         let error = score(&identity(3), (&data, &data.test), &Normalization::default(), &pool)
             .unwrap_err()
             .to_string();
-        let expected = "model `identity` takes 3 numbers and gives 2 classes, data set `told` has \
-                        2 numbers a sample and 2 classes";
+        let expected = "model `identity` takes samples of 3 and gives 2 classes, data set `told` has \
+                        samples of 2 and 2 classes";
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn an_image_is_taken_as_it_is_or_as_a_row_but_not_with_its_channels_last() {
+        let image = Dataset { shape: vec![3, 4, 4], ..dataset() };
+        let takes = |shape: &[usize]| {
+            let mut g = Graph::new("g");
+            let batch = std::iter::once(Dim::symbol("batch"));
+            let dims = batch.chain(shape.iter().map(|n| Dim::from(*n))).collect();
+            g.input("x", Type::f32(Shape(dims)));
+            let y = g.input("y", Type::f32([1, 2]));
+            g.outputs.push(y);
+            check_fit(&g, &image).is_ok()
+        };
+        assert!(takes(&[3, 4, 4]) && takes(&[48]) && takes(&[1, 3, 4, 4]));
+        assert!(!takes(&[4, 4, 3]) && !takes(&[3, 16]) && !takes(&[47]));
     }
 
     #[test]

@@ -90,6 +90,31 @@ fn a_teacher_that_does_not_fit_is_refused_in_a_line() {
         assert!(text.contains(said) && text.lines().count() == 1, "{text}");
     };
     refused("compress --recipe r.toml --teacher none.hoyer -o a", "none.hoyer");
+    let of = |name: &str, shape: &[usize], classes: usize, outputs: usize| {
+        let mut g = Graph::new("t");
+        let dims = std::iter::once(Dim::symbol("batch")).chain(shape.iter().map(|n| (*n).into()));
+        let x = g.input("x", Type::f32(Shape(dims.collect())));
+        let x = g.add("flat", Flatten { axis: 1 }, &[x]).unwrap();
+        let w = Tensor::full(&[classes, shape.iter().product()], 0.1);
+        let w = g.param("w", Role::Weight, w).unwrap();
+        let y = g.add("fc", Gemm::linear(), &[x, w]).unwrap();
+        g.outputs = vec![y; outputs];
+        let bytes = container::to_bytes(&g, &Metadata::default()).unwrap();
+        std::fs::write(folder.join(name), bytes).unwrap();
+    };
+    of("many.hoyer", &[8, 8], 11, 1);
+    of("long.hoyer", &[16, 4], 10, 1);
+    of("two.hoyer", &[8, 8], 10, 2);
+    for (name, why) in [
+        ("many.hoyer", "samples of 8x8 and gives 11 classes"),
+        ("long.hoyer", "samples of 16x4"),
+        ("two.hoyer", "one output"),
+    ] {
+        let line = format!("compress --recipe r.toml --teacher {name} -o a");
+        refused(&line, name);
+        refused(&line, why);
+        assert!(!folder.join("a").exists());
+    }
     let train = "train mlp-64-32 --data digits --validation 288 --epochs 1 -o t.hoyer --quiet";
     assert!(run(folder, train).status.success());
     let plain =

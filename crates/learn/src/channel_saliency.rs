@@ -11,7 +11,9 @@
 //! Source: Molchanov et al. (2019), "Importance Estimation for Neural Network Pruning", arXiv 1906.10771, equation 8, with a
 //! gate in front of the readers, which residual channels need: several layers make them.
 
-use hoyer_graph::groups::ChannelGroup;
+use std::collections::BTreeSet;
+
+use hoyer_graph::groups::{ChannelGroup, Member, reading_axes};
 use hoyer_graph::{Graph, ParamId, Role};
 use hoyer_kernels::isa::vectorize;
 
@@ -47,7 +49,8 @@ impl ChannelSaliency {
     /// Of a network whose `trained` parameters have gradients, in that order. What cannot be removed is not looked at.
     pub(crate) fn new(memory: f64, graph: &Graph, trained: &[ParamId]) -> Result<Self> {
         let found = hoyer_graph::groups::groups(graph)?.groups;
-        let groups = found.iter().map(|group| Group::of(group, graph, trained)).collect();
+        let reading = reading_axes(graph);
+        let groups = found.iter().map(|group| Group::of(group, graph, trained, &reading)).collect();
         Ok(Self { memory: memory as f32, groups })
     }
 
@@ -78,14 +81,20 @@ impl ChannelSaliency {
 }
 
 impl Group {
-    fn of(group: &ChannelGroup, graph: &Graph, trained: &[ParamId]) -> Self {
+    fn of(
+        group: &ChannelGroup,
+        graph: &Graph,
+        trained: &[ParamId],
+        reading: &BTreeSet<(ParamId, usize)>,
+    ) -> Self {
         let weights = || {
             let members = group.members.iter().filter(|_| group.frozen.is_none());
             members.filter(|member| graph.param_at(member.param).role == Role::Weight)
         };
-        // A weight's first axis makes channels, the second reads them. Where nothing reads, what makes them has to do.
-        let reads = weights().any(|member| member.axis > 0);
-        let readers = weights().filter(|member| !reads || member.axis > 0).filter_map(|member| {
+        let reads = |member: &&Member| reading.contains(&(member.param, member.axis));
+        // Where nothing reads, what makes them has to do.
+        let is_read = weights().any(|member| reads(&member));
+        let readers = weights().filter(|member| !is_read || reads(member)).filter_map(|member| {
             let shape = graph.param_at(member.param).tensor.shape();
             let mut channels = vec![None; shape[member.axis]];
             for (channel, places) in member.places.iter().enumerate() {

@@ -30,3 +30,4 @@ pub mod units;
 
 pub use error::{Error, Result};
 pub use stage::{Outcome, Setup, run};
+pub use step::network::check_can_learn;

@@ -122,6 +122,28 @@ pub fn usual_batch(samples: usize) -> usize {
     [128, 64, 32].into_iter().find(|batch| samples / batch >= 64).unwrap_or(16)
 }
 
+/// How training samples are varied where nobody says: pictures in colour are cropped by up to an eighth of their side and mirrored, all
+/// else stays as it is. `image` has the channels, rows and columns of a sample.
+///
+/// # Example
+/// ```
+/// use hoyer_learn::recipe::usual_augmentation;
+///
+/// let photograph = usual_augmentation(Some([3, 32, 32]));
+/// assert!(photograph.flip && photograph.crop == 4);
+/// let digit = usual_augmentation(Some([1, 28, 28]));
+/// assert!(!digit.flip && digit.crop == 0);
+/// ```
+#[must_use]
+pub fn usual_augmentation(image: Option<[usize; 3]>) -> Augmentation {
+    match image {
+        Some([3, rows, columns]) => {
+            Augmentation { crop: rows.min(columns) / 8, flip: true, ..Augmentation::default() }
+        }
+        _ => Augmentation::default(),
+    }
+}
+
 /// What the network wants done to samples: `(x - mean) / std`, per channel; `hoyer_zoo` does it.
 ///
 /// | field | default | range | unit | meaning |
@@ -203,7 +225,7 @@ pub struct Promise {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Stage {
-    /// Dense training; the network it leaves is the teacher of later stages.
+    /// Dense training; the network it leaves is the teacher of later stages, if the recipe names none.
     Train(Learn),
     /// Training with a penalty, or with pruning in small steps.
     Sparsify(Learn),
@@ -349,6 +371,7 @@ impl Recipe {
         if !self.teacher.is_empty() && !self.stage.iter().any(distills) {
             return Err(Error::Needs { what: "teacher", need: "a stage with distill" });
         }
+        self.teacher.check()?;
         for (at, stage) in self.stage.iter().enumerate() {
             let place = |error| {
                 let kind = stage.kind().name();

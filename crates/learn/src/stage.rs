@@ -20,7 +20,7 @@ use crate::recipe::{Recipe, Stage};
 use crate::record::{StageKind, StageRecord};
 use crate::samples::Data;
 use crate::snapshot::{Biases, Snapshot, weights_left, weights_total};
-use crate::step::network::check_teachers;
+use crate::step::network::check_can_learn;
 use crate::trainer::{Evaluator, Score};
 use crate::units::Units;
 use crate::{Error, Result};
@@ -138,9 +138,7 @@ impl<'a> Run<'a> {
             let need = "at least 1".into();
             return Err(Error::Data { what: "validation samples", got: 0, need });
         }
-        if !teachers.is_empty() {
-            check_teachers(graph, teachers, recipe.batch)?;
-        }
+        check_can_learn(graph, teachers, recipe.batch)?;
         let mut run = Self {
             name: name(recipe, teachers)?,
             graph: graph.clone(),

@@ -1,5 +1,7 @@
 //! Layers that sum over channels: what they would notice of a missing one.
 
+use std::collections::BTreeSet;
+
 use super::coupling::Coupling;
 use crate::graph::{Graph, NodeId, ParamId, ValueId};
 use crate::op::Op;
@@ -24,6 +26,13 @@ struct Weight {
     scale: f64,
     /// Whether the output's last axis, the one that a bias runs along, is the weight's.
     has_bias_axis: bool,
+}
+
+/// The axes of weights that layers sum over: these read channels, others make them or pass them on.
+#[must_use]
+pub fn reading_axes(graph: &Graph) -> BTreeSet<(ParamId, usize)> {
+    let weights = readers(graph).into_iter().filter_map(|reader| reader.weight);
+    weights.map(|weight| (weight.param, weight.summed)).collect()
 }
 
 /// All that sum over channels. Convolutions in groups are none: their channels go with those they make.

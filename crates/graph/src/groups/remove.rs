@@ -16,6 +16,7 @@ use super::flow::ones;
 use super::reader::{Reader, readers};
 use super::{Channel, Groups, Kept, Line, Narrowing};
 use crate::graph::{Graph, NodeId, ParamId, Role, ValueId};
+use crate::shape::Bindings;
 use crate::tensor::{for_each_index, offset, strides};
 use crate::{Error, Result, Tensor};
 
@@ -80,7 +81,7 @@ pub fn remove(graph: &Graph, groups: &Groups, dead: &[Channel]) -> Result<Remove
         line.is_some_and(|line| line.channels.iter().any(|channel| plan.dead.contains(channel)))
     };
     read.retain(touched);
-    let probe = Probe::of(graph, &ones(graph), &read)?;
+    let probe = Probe::of(graph, &sizes(graph), &read)?;
     plan.keep_what_speaks(&readers, &probe);
     plan.keep_the_last();
     let mut small = graph.clone();
@@ -106,6 +107,18 @@ pub fn cut(graph: &Graph, groups: &Groups, channels: &[Channel]) -> Result<Remov
     let mut small = graph.clone();
     plan.narrow(&mut small)?;
     Ok(Removed { graph: small, stayed: plan.stayed })
+}
+
+/// Elements along an axis of unknown size: a window has to find a middle and a border there, also behind strides.
+const LONG: usize = 64;
+
+/// One sample, and [`LONG`] for every other symbol.
+fn sizes(graph: &Graph) -> Bindings {
+    let mut sizes = ones(graph);
+    for dim in graph.inputs.iter().flat_map(|id| graph.value(*id).kind.shape.0.iter().skip(1)) {
+        sizes.entry(dim.to_string()).and_modify(|size| *size = LONG);
+    }
+    sizes
 }
 
 struct Plan<'a> {

@@ -178,6 +178,25 @@ fn a_channel_that_speaks_through_a_border_stays_with_the_reason() {
 }
 
 #[test]
+fn a_channel_that_says_more_near_a_border_stays_where_sides_are_symbols() {
+    let mut net = Net::new();
+    let symbols = ["height", "width"].map(Dim::symbol);
+    let dims = [Dim::symbol("batch"), 3.into()].into_iter().chain(symbols).collect();
+    let x = net.g.input("x", Type::f32(Shape(dims)));
+    let x = net.conv("conv1", x, 4);
+    let x = net.grouped("depthwise", x, 4, 3, 4);
+    let x = net.conv("conv2", x, 4);
+    let mut g = net.head(x);
+    let found = groups(&g).unwrap();
+    // Its bias is all that it says, but next to a border the next layer reads fewer of it.
+    g.params[0].tensor.data_mut()[3..6].fill(0.0);
+    let channel = Channel { group: 0, index: 1 };
+    assert_eq!(remove(&g, &found, &[channel]).unwrap().graph, g);
+    g.params[1].tensor.data_mut()[1] = 0.0;
+    assert!(remove(&g, &found, &[channel]).unwrap().stayed.is_empty());
+}
+
+#[test]
 fn a_living_channel_stays() {
     let mut net = Net::new();
     let x = net.image(3, 4);

@@ -35,7 +35,7 @@ pub(crate) struct Compress {
     #[arg(long, short, value_name = "OUT", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with a run that was stopped, in this folder; the result is as if it had not been
-    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "recipe", "model", "weights", "data", "method", "lambda", "budget", "validation", "seed", "seeds"])]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["out", "recipe", "model", "weights", "data", "method", "lambda", "budget", "validation", "seed", "seeds", "teacher", "round_to", "branches", "bits", "inputs", "mean", "std"])]
     resume: Option<PathBuf>,
     /// Run so many seeds, counted up from the seed, and give mean and spread
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -78,7 +78,7 @@ impl Compress {
         let mut recipe = self.recipe.recipe()?;
         let one_run = OneRun::new(&recipe, &self.options)?;
         if !self.recipe.is_from_file() {
-            recipe.batch = one_run.usual_batch();
+            one_run.suit(&mut recipe);
         }
         OutFolder::check_free(path)?;
         let mut runs = Vec::new();

@@ -13,7 +13,7 @@ use hoyer::report::render;
 use hoyer::result::RunResult;
 use hoyer_graph::container::write_atomic;
 use hoyer_kernels::pool::Pool;
-use hoyer_learn::recipe::{Recipe, usual_batch};
+use hoyer_learn::recipe::{Recipe, usual_augmentation, usual_batch};
 use hoyer_zoo::Dataset;
 use hoyer_zoo::data;
 
@@ -43,9 +43,10 @@ impl OneRun {
         Ok(Self { dataset, pool, stop: stop_flag()?, quiet: options.quiet })
     }
 
-    /// Samples of a batch where nobody said.
-    pub(crate) fn usual_batch(&self) -> usize {
-        usual_batch(self.dataset.train.len())
+    /// Sets what flags do not say and the samples suggest.
+    pub(crate) fn suit(&self, recipe: &mut Recipe) {
+        recipe.batch = usual_batch(self.dataset.train.len());
+        recipe.augmentation = usual_augmentation(self.dataset.image());
     }
 
     /// Channels, rows and columns of a sample, if it is an image.

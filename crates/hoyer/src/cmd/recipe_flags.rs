@@ -195,7 +195,9 @@ impl RecipeFlags {
         let falling = schedule::Config::Cosine { to: 0.01, warm_up: 0.0 };
         let dense = Learn { schedule: falling.clone(), ..Learn::new(DENSE_EPOCHS) };
         let last = Learn { schedule: falling, distill: taught, ..Learn::new(LAST_EPOCHS) };
-        let stages = [Stage::Train(dense), Stage::Sparsify(sparsify)].into_iter();
+        // A network from a file is trained.
+        let dense = (!is_model_file(Path::new(&model))).then_some(Stage::Train(dense));
+        let stages = dense.into_iter().chain([Stage::Sparsify(sparsify)]);
         let stages = stages.chain(cut.map(Stage::Prune)).chain([Stage::Finetune(last)]);
         Ok(Recipe::new(&model, &data, stages.collect()))
     }
@@ -234,18 +236,37 @@ fn keep(recipe: &mut Recipe, budget: Budget) {
         Budget::Accuracy(accuracy) => recipe.promise.accuracy = Some(accuracy),
         Budget::Weights(weights) => {
             recipe.promise.weights = Some(weights);
-            for cut in cuts(recipe).filter(|cut| cut.weights.is_some()) {
-                *cut = Cut::to_weights(weights);
-            }
+            aim(recipe.stage.iter_mut().filter_map(weights_left), weights);
         }
         Budget::Macs(macs) => {
             recipe.promise.macs = Some(macs);
-            for cut in cuts(recipe).filter(|cut| cut.macs.is_some()) {
-                cut.macs = Some(macs);
-            }
-            let learns = recipe.stage.iter_mut().filter_map(Stage::learn_mut);
-            learns.filter_map(|learn| learn.narrow.as_mut()).for_each(|narrow| narrow.macs = macs);
+            aim(recipe.stage.iter_mut().filter_map(macs_left), macs);
         }
+    }
+}
+
+/// How many weights a stage is to leave.
+fn weights_left(stage: &mut Stage) -> Option<&mut u64> {
+    match stage {
+        Stage::Prune(cut) => cut.weights.as_mut(),
+        other => Some(&mut other.learn_mut()?.gradual.as_mut()?.weights),
+    }
+}
+
+/// How many multiply-accumulates a stage is to leave.
+fn macs_left(stage: &mut Stage) -> Option<&mut u64> {
+    match stage {
+        Stage::Prune(cut) => cut.macs.as_mut(),
+        other => Some(&mut other.learn_mut()?.narrow.as_mut()?.macs),
+    }
+}
+
+/// Makes the last stages leave so much; those that leave more on the way there still do.
+fn aim<'r>(left: impl Iterator<Item = &'r mut u64>, limit: u64) {
+    let left: Vec<&mut u64> = left.collect();
+    let Some(last) = left.last().map(|last| **last) else { return };
+    for left in left {
+        *left = if *left <= last { limit } else { limit.max(*left) };
     }
 }
 
@@ -300,4 +321,30 @@ fn cuts(recipe: &mut Recipe) -> impl Iterator<Item = &mut Cut> {
 
 fn penalty(name: &str) -> anyhow::Result<hoyer_learn::penalty::ByName> {
     Ok(name.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_moves_the_end_of_a_recipe_and_what_lies_below_it() {
+        let aimed = |limit: u64| {
+            let mut left = [29, 24, 24];
+            aim(left.iter_mut(), limit);
+            left
+        };
+        assert_eq!([aimed(20), aimed(26), aimed(30)], [[29, 20, 20], [29, 26, 26], [30, 30, 30]]);
+    }
+
+    #[test]
+    fn a_budget_of_weights_is_for_cuts_and_for_pruning_while_training() {
+        let text = "model = 'lenet-5'\ndata = 'mnist'\n[[stage]]\nkind = 'sparsify'\nepochs = 1\n\
+                    gradual = { weights = 2000 }\n[[stage]]\nkind = 'prune'\nweights = 2000\n";
+        let mut recipe = Recipe::parse(text).unwrap();
+        keep(&mut recipe, Budget::Weights(1000));
+        let left = recipe.stage.iter_mut().filter_map(weights_left).map(|left| *left);
+        assert_eq!(left.collect::<Vec<u64>>(), [1000, 1000]);
+        assert_eq!(recipe.promise.weights, Some(1000));
+    }
 }

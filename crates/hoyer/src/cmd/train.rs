@@ -61,9 +61,8 @@ impl Train {
         let mut recipe = self.recipe();
         recipe.check()?;
         let one_run = OneRun::new(&recipe, &self.options)?;
-        if self.batch.is_none() {
-            recipe.batch = one_run.usual_batch();
-        }
+        one_run.suit(&mut recipe);
+        recipe.batch = self.batch.unwrap_or(recipe.batch);
         let folder = claim(&self.out, &recipe)?;
         let again = "give the same command again to go on";
         let done = one_run.compress(&folder, &recipe, again)?;

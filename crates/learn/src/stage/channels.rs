@@ -66,6 +66,25 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Says so if channels cannot go until so few multiply-accumulates are left.
+    pub(super) fn warn_of_narrow(&self, narrow: Narrow) -> Result<()> {
+        let whole = if narrow.branches { Branches::Go } else { Branches::Stay };
+        let (graph, round) = (&self.graph, narrow.round_to);
+        let candidates = Candidates::of(graph, Price::Macs, Measure::Share, round, whole)?;
+        self.warn_if_short(Price::Macs, narrow.macs, &candidates)
+    }
+
+    fn warn_if_short(&self, price: Price, most: u64, candidates: &Candidates) -> Result<()> {
+        let (least, unit) = (candidates.least(&self.graph, price)?, price.unit());
+        if least > most {
+            let text = format!("{most} {unit} cannot be reached, {least} are the least");
+            let why = candidates.what_stays(&self.graph).into_iter();
+            let text = std::iter::once(text).chain(why).collect::<Vec<_>>().join("; ");
+            self.setup.observer.message(&text);
+        }
+        Ok(())
+    }
+
     pub(super) fn cut_channels(&mut self, rule: ChannelRule, round_to: usize) -> Result<Score> {
         let price = match rule {
             ChannelRule::Macs(_) | ChannelRule::Auto { .. } => Price::Macs,
@@ -77,6 +96,7 @@ impl Run<'_> {
         let all = candidates.order.len();
         let gone = match rule {
             ChannelRule::Macs(most) | ChannelRule::Parameters(most) => {
+                self.warn_if_short(price, most, &candidates)?;
                 candidates.fewest(&self.graph, price, most)?
             }
             ChannelRule::Share(share) => candidates.at_most((share * all as f64).round() as usize),

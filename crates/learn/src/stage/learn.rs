@@ -50,6 +50,9 @@ struct Taken {
 
 impl Run<'_> {
     pub(super) fn learn(&mut self, learn: &Learn, kind: StageKind) -> Result<Score> {
+        if let Some(narrow) = learn.narrow.filter(|_| self.state.epoch == 0) {
+            self.warn_of_narrow(narrow)?;
+        }
         let mut course = self.course(learn, kind)?;
         while self.state.epoch < learn.epochs {
             let record = self.epoch(&mut course)?;
@@ -58,6 +61,9 @@ impl Run<'_> {
             if let Some((narrow, macs)) = self.narrows_to(learn) {
                 self.narrow(narrow, macs)?;
                 course = self.course(learn, kind)?;
+                if self.state.epoch == learn.epochs {
+                    self.judge_cut(course.average.as_ref())?;
+                }
             }
             if self.state.epoch < learn.epochs {
                 self.write_if_due()?;
@@ -240,6 +246,16 @@ impl Run<'_> {
         state.last_loss = score.loss;
         state.last = score.accuracy;
         Ok(score)
+    }
+
+    /// Judges what a cut left that no epoch follows.
+    fn judge_cut(&mut self, average: Option<&Average>) -> Result<()> {
+        if let Some(average) = average {
+            average.put(&mut self.graph.params);
+        }
+        let score = self.score()?;
+        (self.state.last, self.state.last_loss) = (score.accuracy, score.loss);
+        Ok(())
     }
 
     /// How far the network is to be narrowed now, at the end of an epoch.

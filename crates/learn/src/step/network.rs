@@ -77,7 +77,8 @@ pub(crate) fn training_graph(
 ) -> Result<Training> {
     let merged = merge_products(graph, &sizes(batch))?;
     let graph = merged.as_ref().unwrap_or(graph);
-    let (input, answer) = ends(graph)?;
+    let (input, logits) = ends(graph)?;
+    let answer = if goal == Goal::Classes { logits } else { graph.outputs[0] };
     let classes = if goal == Goal::Classes { Some(classes(graph)?) } else { None };
     let mut graph = training(graph)?;
     seed_dropout(&mut graph, seed);
@@ -105,17 +106,23 @@ pub(crate) fn training_graph(
     Ok(Training { graph, input, wanted, loss, answer, gradients, classes })
 }
 
-/// Checks that a network can learn from others' answers, before anything is trained.
-pub(crate) fn check_teachers(graph: &Graph, teachers: &[Graph], batch: usize) -> Result<()> {
+/// Checks that a network can learn classes in batches of so many samples, from others' answers if there are teachers.
+///
+/// # Errors
+/// - [`Error::Data`] if a network has not one input and one output `[batch, classes]`
+/// - [`Error::Graph`] if a teacher answers in another shape, or the network cannot be trained
+pub fn check_can_learn(graph: &Graph, teachers: &[Graph], batch: usize) -> Result<()> {
     let teaching = Teaching { teachers, distill: Distill::default() };
-    training_graph(graph, Goal::Classes, Some(teaching), 0, batch).map(|_| ())
+    let teaching = Some(teaching).filter(|_| !teachers.is_empty());
+    training_graph(graph, Goal::Classes, teaching, 0, batch).map(|_| ())
 }
 
 /// Adds the teachers to a graph; gives the mean of what they answer.
 fn taught(graph: &mut Graph, teachers: &[Graph], input: ValueId) -> Result<ValueId> {
     let mut answers = Vec::with_capacity(teachers.len());
     for (i, teacher) in teachers.iter().enumerate() {
-        let teacher = fold_batch_normalization(teacher)?;
+        let mut teacher = fold_batch_normalization(teacher)?;
+        teacher.outputs = vec![ends(&teacher)?.1];
         let prefix = format!("teacher{i}");
         let samples = as_read_by(graph, &teacher, (input, &prefix))?;
         answers.push(append(graph, &teacher, &prefix, &[samples])?[0]);
@@ -123,7 +130,7 @@ fn taught(graph: &mut Graph, teachers: &[Graph], input: ValueId) -> Result<Value
     Ok(loss::mean_of_answers(graph, &answers)?)
 }
 
-/// The samples in the shape that a teacher takes, which may see them as images where the network sees rows, or the other way round.
+/// The samples in the shape that a teacher takes, if one of them sees images and the other rows of all their numbers.
 fn as_read_by(
     graph: &mut Graph,
     teacher: &Graph,
@@ -131,7 +138,8 @@ fn as_read_by(
 ) -> Result<ValueId> {
     let (theirs, _) = ends(teacher)?;
     let (shape, ours) = (&teacher.value(theirs).kind.shape, &graph.value(input).kind.shape);
-    if shape == ours || shape.elements() != ours.elements() {
+    let is_row = |shape: &Shape| shape.rank() == 2;
+    if shape == ours || shape.elements() != ours.elements() || !(is_row(shape) || is_row(ours)) {
         return Ok(input);
     }
     let shape = shape.clone();
@@ -143,11 +151,13 @@ pub(crate) fn labels(graph: &mut Graph) -> ValueId {
     graph.input("labels", Type::i64(Shape(vec![Dim::symbol("batch")])))
 }
 
-/// The network's input and its logits.
+/// The network's input and its logits, which are what a softmax at its end reads.
 pub(crate) fn ends(graph: &Graph) -> Result<(ValueId, ValueId)> {
     let is_f32 = |id: ValueId| graph.value(id).kind.dtype == DType::F32;
     match (graph.inputs.as_slice(), graph.outputs.as_slice()) {
-        (&[input], &[output]) if is_f32(input) && is_f32(output) => Ok((input, output)),
+        (&[input], &[output]) if is_f32(input) && is_f32(output) => {
+            Ok((input, loss::logits(graph, output)))
+        }
         ([_], [_]) => Err(Error::Data {
             what: "inputs and outputs of f32 in the network",
             got: usize::from(is_f32(graph.inputs[0])) + usize::from(is_f32(graph.outputs[0])),

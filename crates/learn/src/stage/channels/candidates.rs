@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use hoyer_graph::Graph;
 use hoyer_graph::groups::{Branch, Channel, Groups, branches, cut, groups, without_branches};
-use hoyer_graph::{Graph, cost};
 
 use super::round::{Block, blocks};
 use super::score::{Measure, Price, Scored, order};
 use crate::Result;
-use crate::stage::one_sample;
 
 /// How many blocks are asked, at most, whether they can stay after all.
 const SECOND_LOOKS: usize = 32;
@@ -59,6 +58,25 @@ impl Candidates {
         Ok(if whole.is_empty() { small } else { without_branches(&small, &whole)? })
     }
 
+    /// What is left without all that may go.
+    pub(super) fn least(&self, graph: &Graph, price: Price) -> Result<u64> {
+        price.of(&self.without(graph, &self.first(self.blocks.len()))?)
+    }
+
+    /// What cannot be cut and why, one layer for each reason; nothing if all can.
+    pub(super) fn what_stays(&self, graph: &Graph) -> Vec<String> {
+        let mut reasons: Vec<(&str, &str)> = Vec::new();
+        for group in &self.found.groups {
+            let (Some(why), Some(member)) = (&group.frozen, group.members.first()) else {
+                continue;
+            };
+            if reasons.iter().all(|(_, known)| known != why) {
+                reasons.push((&graph.param_at(member.param).name, why));
+            }
+        }
+        reasons.into_iter().map(|(name, why)| format!("`{name}` stays: {why}")).collect()
+    }
+
     /// Puts channels with this property before all others.
     pub(super) fn let_first(&mut self, goes: impl Fn(&Scored) -> bool) {
         self.order.sort_by_key(|scored| !goes(scored));
@@ -90,10 +108,7 @@ impl Candidates {
     /// Those without which at most so much is left: the fewest first blocks, and of these the ones come back, from the last on,
     /// for which there is room. All of them if that is not enough.
     pub(super) fn fewest(&self, graph: &Graph, price: Price, most: u64) -> Result<Vec<Channel>> {
-        let left = |gone: &[Channel]| -> Result<u64> {
-            let cost = cost(&self.without(graph, gone)?, &one_sample())?;
-            Ok(if price == Price::Macs { cost.macs } else { cost.parameters })
-        };
+        let left = |gone: &[Channel]| price.of(&self.without(graph, gone)?);
         if left(&[])? <= most {
             return Ok(Vec::new());
         }
@@ -123,7 +138,8 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hoyer_graph::{Gemm, Role, Tensor, Type};
+    use crate::stage::one_sample;
+    use hoyer_graph::{Gemm, Role, Tensor, Type, cost};
 
     /// Three layers of which the first two make channels; the weights of the first are smaller.
     fn net() -> Graph {

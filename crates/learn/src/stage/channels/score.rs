@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoyer_graph::groups::{Channel, ChannelGroup, Groups, Member};
+use hoyer_graph::groups::{Channel, ChannelGroup, Groups, Member, reading_axes};
 use hoyer_graph::{Graph, Role, cost, strides};
 
 use crate::Result;
@@ -24,6 +24,23 @@ pub(super) enum Price {
     Macs,
     /// Its part of their weights.
     Parameters,
+}
+
+impl Price {
+    /// What a network costs.
+    pub(super) fn of(self, graph: &Graph) -> Result<u64> {
+        let cost = cost(graph, &one_sample())?;
+        Ok(if self == Self::Macs { cost.macs } else { cost.parameters })
+    }
+
+    /// What it counts.
+    pub(super) fn unit(self) -> &'static str {
+        match self {
+            Self::Same => "channels",
+            Self::Macs => "multiply-accumulates",
+            Self::Parameters => "parameters",
+        }
+    }
 }
 
 /// What a weight is worth.
@@ -84,12 +101,13 @@ pub(super) fn order(
 
 /// What the channels of a group are worth by their weights: a mean over layers or over sides.
 fn worth(graph: &Graph, channels: &ChannelGroup, measure: Measure<'_>) -> Vec<f64> {
+    let reading = reading_axes(graph);
     let weighed = channels.members.iter().filter_map(|member| {
-        energies_of(graph, member, measure).map(|energies| (member.axis, energies))
+        let reads = reading.contains(&(member.param, member.axis));
+        energies_of(graph, member, measure).map(|energies| (reads, energies))
     });
-    // One axis of a weight makes channels, another reads them.
-    let (axes, energies): (BTreeSet<usize>, Vec<Vec<f64>>) = weighed.unzip();
-    let parts = if matches!(measure, Measure::Share) { energies.len() } else { axes.len() };
+    let (sides, energies): (BTreeSet<bool>, Vec<Vec<f64>>) = weighed.unzip();
+    let parts = if matches!(measure, Measure::Share) { energies.len() } else { sides.len() };
     let sum = |index: usize| energies.iter().map(|layer| layer[index]).sum::<f64>();
     (0..channels.channels).map(|index| sum(index) / parts.max(1) as f64).collect()
 }
@@ -160,6 +178,23 @@ mod tests {
         let order = order(&g, &found, Price::Same, Measure::Fisher(&means)).unwrap();
         // Made with 1, read with 3 · 4 + 3 · 2.
         assert_eq!(order.iter().map(|c| c.score).collect::<Vec<_>>(), [9.5, 9.5]);
+    }
+
+    #[test]
+    fn a_side_is_what_an_op_does_with_an_axis_not_the_number_of_the_axis() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", Type::f32([1, 1]));
+        let make = g.param("make", Role::Weight, Tensor::full(&[2, 1], 1.0)).unwrap();
+        let y = g.add("make.layer", Gemm::linear(), &[x, make]).unwrap();
+        // Its inputs come first.
+        let read = g.param("read", Role::Weight, Tensor::full(&[2, 3], 1.0)).unwrap();
+        let y = g.add("read.layer", hoyer_graph::MatMul, &[y, read]).unwrap();
+        g.outputs.push(y);
+        let found = groups(&g).unwrap();
+        let means = [[1.0; 2].as_slice(), &[4.0; 6]].into_iter().enumerate().collect();
+        let order = order(&g, &found, Price::Same, Measure::Fisher(&means)).unwrap();
+        // Made with 1, read with 3 · 4.
+        assert_eq!(order.iter().map(|c| c.score).collect::<Vec<_>>(), [6.5, 6.5]);
     }
 
     #[test]

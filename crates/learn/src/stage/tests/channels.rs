@@ -71,6 +71,61 @@ fn counts_of_channels_are_rounded_on_request() {
 }
 
 #[test]
+fn what_the_last_cut_leaves_is_judged_after_it() {
+    let validation = Blobs::new(101);
+    for average in ["", "average = 0.9\n"] {
+        let stage = "[[stage]]\nkind = 'sparsify'\nepochs = 2\nnarrow = { macs = 40 }\n";
+        let outcome = after(&format!("{stage}{average}"));
+        let pool = Arc::new(Pool::new(1));
+        let mut evaluator = Evaluator::new(&outcome.network, &validation, &pool).unwrap();
+        let mut params = outcome.network.params.clone();
+        let found = evaluator.score(&mut params, &validation).unwrap().accuracy;
+        assert_eq!(outcome.accuracy, found, "{average}");
+        assert_eq!(outcome.records.last().unwrap().validation_metric, Some(found));
+    }
+}
+
+/// Keeps what it is told.
+struct Told(std::sync::Mutex<Vec<String>>);
+
+impl Observer for Told {
+    fn message(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_is_told_with_the_reason() {
+    let mut g = net(1);
+    let (p, w) = (g.outputs[0], Tensor::full(&[3, 3], 0.1));
+    let p = g.add("odds", hoyer_graph::Softmax { axis: 1 }, &[p]).unwrap();
+    let w = g.param("fc4.weight", Role::Weight, w).unwrap();
+    g.outputs = vec![g.add("fc4", Gemm::linear(), &[p, w]).unwrap()];
+    for stage in
+        ["kind = 'prune'\nmacs = 20\n", "kind = 'sparsify'\nepochs = 1\nnarrow = { macs = 20 }\n"]
+    {
+        let recipe = recipe(&format!("model='m'\ndata='d'\nbatch=24\n[[stage]]\n{stage}"));
+        let (pool, stop) = (Arc::new(Pool::new(1)), AtomicBool::new(false));
+        let told = Told(std::sync::Mutex::default());
+        let setup = Setup {
+            recipe: &recipe,
+            graph: &g,
+            teachers: &[],
+            data: Data { training: &mut Blobs::new(490), validation: &Blobs::new(100) },
+            observer: &told,
+            checkpoint: None,
+            stop: &stop,
+            pool: &pool,
+        };
+        let least = macs(&run(setup).unwrap().network);
+        let told = told.0.into_inner().unwrap().join("\n");
+        let first = format!("20 multiply-accumulates cannot be reached, {least} are the least");
+        assert!(told.contains(&first), "{told}");
+        assert!(told.contains("`fc3.weight` stays: Softmax `odds` mixes them"), "{told}");
+    }
+}
+
+#[test]
 fn inputs_that_say_nothing_are_left_out() {
     let recipe = recipe(&format!("{}{SPARSIFY}narrow = {{ macs = 90, until = 0.7 }}\n", trained()));
     let graph = select_inputs(&net(1)).unwrap();
