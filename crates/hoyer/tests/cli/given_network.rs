@@ -1,32 +1,12 @@
 //! A network from a file: what is done to it, and what its samples must be like.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use hoyer::result::RunResult;
 use hoyer_graph::container::{self, Metadata};
 use hoyer_graph::{Graph, Softmax};
 
-fn run(folder: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
-    command.current_dir(folder).env_remove("HOYER_DATA").stdin(Stdio::null());
-    command.args(line.split_whitespace()).output().unwrap()
-}
-
-fn done(folder: &Path, line: &str) -> RunResult {
-    let output = run(folder, line);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{line}: {error}");
-    RunResult::from_json(&String::from_utf8(output.stdout).unwrap()).unwrap()
-}
-
-fn refused(folder: &Path, line: &str) -> String {
-    let output = run(folder, line);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{line}: {text}");
-    text
-}
+use crate::shell::{refused, result, run};
 
 /// A folder with a trained network.
 fn trained(epochs: usize) -> tempfile::TempDir {
@@ -43,8 +23,9 @@ fn it_is_not_trained_from_the_beginning() {
     let facts = container::load(&folder.path().join("t.hoyer")).unwrap().1;
     let given: f64 = facts.get("test_accuracy").unwrap().unwrap();
     let line = "compress t.hoyer --data digits --validation 288 --budget macs=3000 -o a --json";
-    let result = done(folder.path(), line);
-    let kinds: Vec<String> = result.stages.iter().map(|stage| stage.kind.name().to_owned()).collect();
+    let result = result(folder.path(), line);
+    let kinds: Vec<String> =
+        result.stages.iter().map(|stage| stage.kind.name().to_owned()).collect();
     assert_eq!(kinds, ["sparsify", "finetune"]);
     assert!((result.dense.metric - given).abs() < 1e-9, "{} {given}", result.dense.metric);
     assert!(result.compressed.macs <= 3000 && result.test_metric > 0.85, "{}", result.test_metric);
@@ -57,9 +38,8 @@ fn a_last_cut_counts_in_the_promise() {
                   promise = { accuracy = 0.8 }\n[[stage]]\nkind = 'sparsify'\nepochs = 1\n\
                   narrow = { macs = 300 }\n";
     std::fs::write(folder.path().join("r.toml"), recipe).unwrap();
-    let output = run(folder.path(), "compress --recipe r.toml -o a --json");
-    assert_eq!(output.status.code(), Some(1));
-    let result = RunResult::from_json(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let result = result(folder.path(), "compress --recipe r.toml -o a --json");
+    assert!(!result.promises[0].kept);
     let validation = result.compressed.validation_metric.unwrap();
     assert!(validation < 0.8 && (validation - result.test_metric).abs() < 0.15, "{validation}");
 }
@@ -98,9 +78,9 @@ fn a_softmax_at_its_end_changes_nothing_of_what_is_learned() {
     let recipe = "model = 't.hoyer'\ndata = 'digits'\nvalidation = 288\nbatch = 32\n\
                   [[stage]]\nkind = 'finetune'\nepochs = 2\ndistill = { weight = 0.5 }\n";
     std::fs::write(place.join("r.toml"), recipe).unwrap();
-    let plain = done(place, "compress --recipe r.toml -o a --json");
+    let plain = result(place, "compress --recipe r.toml -o a --json");
     for (out, flags) in [("b", "s.hoyer"), ("c", "--teacher s.hoyer"), ("d", "--teacher t.hoyer")] {
-        let other = done(place, &format!("compress {flags} --recipe r.toml -o {out} --json"));
+        let other = result(place, &format!("compress {flags} --recipe r.toml -o {out} --json"));
         let of = |result: &RunResult| {
             let epochs = result.stages.last().unwrap().epochs.iter();
             epochs.map(|epoch| (epoch.train_loss, epoch.validation_loss)).collect::<Vec<_>>()

@@ -1,29 +1,8 @@
 //! `hoyer export` and `--weights` as a user meets them.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-fn run(folder: &Path, line: &str) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
-    command.current_dir(folder).env_remove("HOYER_DATA").stdin(Stdio::null());
-    let output = command.args(line.split_whitespace()).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
-
-fn done(folder: &Path, line: &str) -> String {
-    let (code, out, error) = run(folder, line);
-    assert_eq!(code, Some(0), "{line}: {error}");
-    out
-}
-
-fn refused(folder: &Path, line: &str) -> String {
-    let (code, out, error) = run(folder, line);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{line}: {error}");
-    assert_eq!(error.lines().count(), 1, "{line}: {error}");
-    error.strip_prefix("error: ").unwrap().trim_end().to_owned()
-}
+use crate::shell::{done, refused};
 
 /// A folder with a trained `m.hoyer`.
 fn trained() -> tempfile::TempDir {

@@ -1,20 +1,11 @@
 //! A residual network as its owner brings it, ONNX and trained elsewhere: whole branches go.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-use hoyer::result::RunResult;
 use hoyer_graph::check::Numbers;
 use hoyer_graph::container::Metadata;
 use hoyer_graph::onnx::export;
 use hoyer_graph::{Add, Dim, Flatten, Gemm, Graph, Relu, Role, Shape, Type, ValueId};
 
-fn run(folder: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
-    command.current_dir(folder).env_remove("HOYER_DATA").stdin(Stdio::null());
-    command.args(line.split_whitespace()).output().unwrap()
-}
+use crate::shell::{refused, result, run};
 
 /// Digits in, 16 features, four branches with 24 inside, ten classes.
 fn residual() -> Graph {
@@ -49,9 +40,7 @@ fn whole_branches_go_and_the_result_says_so() {
     std::fs::write(folder.path().join("net.onnx"), bytes).unwrap();
     // 1,184 multiply-accumulates outside of the branches, 768 in each; blocks of 24 leave nothing but whole branches.
     let line = "compress net.onnx --data digits --validation 288 --budget macs=2800 --round-to 24 --branches --json -o out";
-    let output = run(folder.path(), line);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let result = RunResult::from_json(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let result = result(folder.path(), line);
     assert!(result.compressed.macs <= 2_800 && result.test_metric > 0.8, "{}", result.test_metric);
     assert_eq!(result.layers.len(), 10);
     let gone = result.layers.iter().filter(|layer| layer.shape.is_empty());
@@ -65,7 +54,5 @@ fn whole_branches_go_and_the_result_says_so() {
 fn branches_can_only_go_where_channels_do() {
     let folder = tempfile::tempdir().unwrap();
     let line = "compress mlp-64-32 --data digits --budget weights=100 --branches -o b";
-    let output = run(folder.path(), line);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.starts_with("error: --branches is for channels") && text.lines().count() == 1);
+    assert!(refused(folder.path(), line).starts_with("--branches is for channels"));
 }

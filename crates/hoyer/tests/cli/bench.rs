@@ -1,12 +1,10 @@
 //! `hoyer run` and `hoyer bench` as a user meets them.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
-use std::path::Path;
-use std::process::{Command, Output};
 
 use hoyer_graph::check::Numbers;
 use hoyer_graph::container::{self, Metadata};
 use hoyer_graph::{Conv, Dim, Flatten, Gemm, Graph, Relu, Role, Shape, Type, Window};
+
+use crate::shell::{done, refused};
 
 /// A small network of which most weights are zero, written to a folder as `m.hoyer`.
 fn folder_with_model() -> tempfile::TempDir {
@@ -30,25 +28,6 @@ fn folder_with_model() -> tempfile::TempDir {
     let bytes = container::to_bytes(&g, &Metadata::default()).unwrap();
     std::fs::write(folder.path().join("m.hoyer"), bytes).unwrap();
     folder
-}
-
-fn hoyer(folder: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
-    command.current_dir(folder).args(line.split_whitespace()).output().unwrap()
-}
-
-fn done(folder: &Path, line: &str) -> String {
-    let output = hoyer(folder, line);
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(folder: &Path, line: &str) -> String {
-    let output = hoyer(folder, line);
-    assert_eq!(output.status.code(), Some(2), "{line}");
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(text.lines().count(), 1, "{text}");
-    text
 }
 
 #[test]
@@ -95,9 +74,9 @@ fn steps_of_training_are_measured_and_every_pass_explained() {
 fn what_cannot_be_benched_is_one_line() {
     let folder = folder_with_model();
     let line = refused(folder.path(), "bench m.hoyer --against onnxruntime --python ./none");
-    assert!(line.starts_with("error: cannot start ./none; name a Python with --python"), "{line}");
+    assert!(line.starts_with("cannot start ./none; name a Python with --python"), "{line}");
     let line = refused(folder.path(), "bench m.hoyer --against ./none");
-    assert!(line.starts_with("error: cannot start ./none: "), "{line}");
+    assert!(line.starts_with("cannot start ./none: "), "{line}");
     let line = refused(folder.path(), "bench m.hoyer --seconds 0");
     assert!(line.contains("need a number of seconds"), "{line}");
 }

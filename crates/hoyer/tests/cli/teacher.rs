@@ -1,22 +1,15 @@
 //! A network that learns from another one's answers.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
-use hoyer::result::RunResult;
 use hoyer_graph::container::{self, Metadata};
 use hoyer_graph::{Dim, Flatten, Gemm, Graph, Relu, Role, Shape, Tensor, Type};
+
+use crate::shell::{refused, result, run};
 
 /// Labels have no say: all comes from the teacher.
 const RECIPE: &str = "model = 'images.hoyer'\ndata = 'digits'\nvalidation = 288\nbatch = 32\n\
                       [[stage]]\nkind = 'finetune'\nepochs = 12\ndistill = { weight = 1.0 }\n";
-
-fn run(folder: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
-    command.current_dir(folder).env_remove("HOYER_DATA").stdin(Stdio::null());
-    command.args(line.split_whitespace()).output().unwrap()
-}
 
 /// A network over images of 8 x 8; those of the zoo for digits read rows of 64.
 fn over_images() -> Graph {
@@ -59,11 +52,7 @@ fn a_network_over_images_learns_from_one_over_rows_and_no_label() {
     let bytes = container::to_bytes(&over_images(), &Metadata::default()).unwrap();
     std::fs::write(folder.join("images.hoyer"), bytes).unwrap();
     std::fs::write(folder.join("r.toml"), RECIPE).unwrap();
-    let accuracy = |line: &str| {
-        let output = run(folder, line);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        RunResult::from_json(&String::from_utf8(output.stdout).unwrap()).unwrap().test_metric
-    };
+    let accuracy = |line: &str| result(folder, line).test_metric;
     let taught = accuracy("compress --recipe r.toml --teacher t.hoyer -o a --json");
     // Its own first answers teach nothing.
     let alone = accuracy("compress --recipe r.toml -o b --json");
@@ -83,13 +72,11 @@ fn a_teacher_that_does_not_fit_is_refused_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     std::fs::write(folder.join("r.toml"), RECIPE.replace("images.hoyer", "mlp-64-32")).unwrap();
-    let refused = |line: &str, said: &str| {
-        let output = run(folder, line);
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{text}");
-        assert!(text.contains(said) && text.lines().count() == 1, "{text}");
+    let refuses = |line: &str, said: &str| {
+        let text = refused(folder, line);
+        assert!(text.contains(said), "{text}");
     };
-    refused("compress --recipe r.toml --teacher none.hoyer -o a", "none.hoyer");
+    refuses("compress --recipe r.toml --teacher none.hoyer -o a", "none.hoyer");
     let of = |name: &str, shape: &[usize], classes: usize, outputs: usize| {
         let mut g = Graph::new("t");
         let dims = std::iter::once(Dim::symbol("batch")).chain(shape.iter().map(|n| (*n).into()));
@@ -111,8 +98,8 @@ fn a_teacher_that_does_not_fit_is_refused_in_a_line() {
         ("two.hoyer", "one output"),
     ] {
         let line = format!("compress --recipe r.toml --teacher {name} -o a");
-        refused(&line, name);
-        refused(&line, why);
+        refuses(&line, name);
+        refuses(&line, why);
         assert!(!folder.join("a").exists());
     }
     let train = "train mlp-64-32 --data digits --validation 288 --epochs 1 -o t.hoyer --quiet";
@@ -120,7 +107,7 @@ fn a_teacher_that_does_not_fit_is_refused_in_a_line() {
     let plain =
         RECIPE.replace("images.hoyer", "mlp-64-32").replace("distill = { weight = 1.0 }\n", "");
     std::fs::write(folder.join("p.toml"), plain).unwrap();
-    refused(
+    refuses(
         "compress --recipe p.toml --teacher t.hoyer -o a",
         "teacher needs a stage with distill",
     );

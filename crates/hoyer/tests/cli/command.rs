@@ -1,10 +1,11 @@
 //! The command as a user meets it: exit codes, one line for what goes wrong, and runs that come
 //! out the same whatever happens to them on the way.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::shell::{done, hoyer, refused, run};
 
 /// A short run on the embedded digits.
 const RECIPE: &str = r#"
@@ -34,34 +35,6 @@ weights = 2000
 kind = "finetune"
 epochs = 3
 "#;
-
-fn hoyer(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hoyer"));
-    command.current_dir(folder).env_remove("HOYER_DATA").env("XDG_CACHE_HOME", folder);
-    command.stdin(Stdio::null());
-    command
-}
-
-fn run(folder: &Path, line: &str) -> Output {
-    hoyer(folder).args(line.split_whitespace()).output().unwrap()
-}
-
-/// Runs what must not run, and gives its one line.
-fn refused(folder: &Path, line: &str) -> String {
-    let output = run(folder, line);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{line}: {text}");
-    assert_eq!(text.lines().count(), 1, "{line}: {text}");
-    assert_eq!(output.stdout, b"", "{line}");
-    text.strip_prefix("error: ").expect("an error begins so").trim_end().to_owned()
-}
-
-fn done(folder: &Path, line: &str) -> String {
-    let output = run(folder, line);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{line}: {error}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn folder_with(recipe: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
