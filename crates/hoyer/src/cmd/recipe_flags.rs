@@ -195,8 +195,8 @@ impl RecipeFlags {
         let falling = schedule::Config::Cosine { to: 0.01, warm_up: 0.0 };
         let dense = Learn { schedule: falling.clone(), ..Learn::new(DENSE_EPOCHS) };
         let last = Learn { schedule: falling, distill: taught, ..Learn::new(LAST_EPOCHS) };
-        // A network from a file is trained.
-        let dense = (!is_model_file(Path::new(&model))).then_some(Stage::Train(dense));
+        let is_trained = is_model_file(Path::new(&model)) || self.weights.is_some();
+        let dense = Some(Stage::Train(dense)).filter(|_| !is_trained);
         let stages = dense.into_iter().chain([Stage::Sparsify(sparsify)]);
         let stages = stages.chain(cut.map(Stage::Prune)).chain([Stage::Finetune(last)]);
         Ok(Recipe::new(&model, &data, stages.collect()))

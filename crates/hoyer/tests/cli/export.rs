@@ -53,6 +53,7 @@ fn training_can_start_from_weights() {
     done(folder, small);
     let recipe = std::fs::read_to_string(folder.join("out/recipe.toml")).unwrap();
     assert!(recipe.contains("weights-file = \"w.safetensors\""), "{recipe}");
+    assert!(!recipe.contains("kind = \"train\""), "{recipe}");
 }
 
 #[test]
