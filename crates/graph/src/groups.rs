@@ -72,6 +72,17 @@ pub struct ChannelGroup {
     pub frozen: Option<String>,
 }
 
+/// Why the channels of an output stay.
+const OUTPUT: &str = "they are an output of the network";
+
+impl ChannelGroup {
+    /// Whether its channels stay because the network says them.
+    #[must_use]
+    pub fn is_output(&self) -> bool {
+        self.frozen.as_deref() == Some(OUTPUT)
+    }
+}
+
 /// An axis of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

@@ -19,7 +19,7 @@ use hoyer_kernels::pool::Pool;
 use hoyer_learn::observer::Observer;
 use hoyer_learn::recipe::{Holdout, Normalization, Recipe, Stage};
 use hoyer_learn::samples::Data;
-use hoyer_learn::{Outcome, Setup};
+use hoyer_learn::{Outcome, Setup, check_can_learn};
 use hoyer_zoo::Dataset;
 use hoyer_zoo::data::{self, Parts, Split};
 
@@ -72,9 +72,7 @@ pub struct Compression {
 /// If the model is unknown, or model, samples and recipe do not go together.
 pub fn check(recipe: &Recipe, dataset: &Dataset) -> Result<()> {
     recipe.check()?;
-    let graph = fresh(recipe, dataset)?;
-    in_file(&recipe.model, fits(&graph, &[], (recipe, dataset)))?;
-    teachers(recipe, dataset)?;
+    Networks::of(recipe, dataset)?;
     let parts = split(recipe, dataset)?;
     LoaderSamples::training(dataset, &parts.train, recipe)?;
     Ok(())
@@ -107,16 +105,15 @@ pub fn check(recipe: &Recipe, dataset: &Dataset) -> Result<()> {
 /// # Ok::<(), hoyer::Error>(())
 /// ```
 pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Result<Compression> {
-    check(recipe, dataset)?;
+    recipe.check()?;
+    let Networks { model, teachers } = Networks::of(recipe, dataset)?;
     let parts = split(recipe, dataset)?;
     let mut training = LoaderSamples::training(dataset, &parts.train, recipe)?;
     let validation = LoaderSamples::plain(dataset, &parts.validation, recipe)?;
-    let graph = fresh(recipe, dataset)?;
-    let teachers = teachers(recipe, dataset)?;
     let checkpoint = settings.checkpoints.map(|folder| folder.join(CHECKPOINT));
     let setup = Setup {
         recipe,
-        graph: &graph,
+        graph: &model,
         teachers: &teachers,
         data: Data { training: &mut training, validation: &validation },
         observer: settings.observer,
@@ -128,21 +125,33 @@ pub fn compress(recipe: &Recipe, dataset: &Dataset, settings: &Settings) -> Resu
     conclude(recipe, dataset, outcome, settings.pool)
 }
 
-/// The networks that a recipe's stages learn from, if it names any; the recipe's model can learn from each.
-fn teachers(recipe: &Recipe, dataset: &Dataset) -> Result<Vec<Graph>> {
-    let student = fresh(recipe, dataset)?;
-    let teacher = |path: &String| {
-        let graph = from_file(path, recipe)?;
-        in_file(path, fits(&student, std::slice::from_ref(&graph), (recipe, dataset)))?;
-        Ok(graph)
-    };
-    recipe.teacher.0.iter().map(teacher).collect()
+/// A recipe's model before any training, and the networks that it names as teachers.
+struct Networks {
+    model: Graph,
+    teachers: Vec<Graph>,
 }
 
-/// Checks that networks take the samples, and that the first can learn from the others.
-fn fits(graph: &Graph, teachers: &[Graph], (recipe, dataset): (&Recipe, &Dataset)) -> Result<()> {
-    std::iter::once(graph).chain(teachers).try_for_each(|graph| check_fit(graph, dataset))?;
-    Ok(hoyer_learn::check_can_learn(graph, teachers, recipe.batch)?)
+impl Networks {
+    /// Reads or makes them, and checks that they go with the samples and with each other.
+    fn of(recipe: &Recipe, dataset: &Dataset) -> Result<Self> {
+        let model = fresh(recipe, dataset)?;
+        let learns = recipe.stage.iter().any(|stage| stage.learn().is_some());
+        let fits = |graph: &Graph, teachers: &[Graph]| -> Result<()> {
+            check_fit(graph, dataset)?;
+            if learns {
+                check_can_learn(&model, teachers, recipe.batch)?;
+            }
+            Ok(())
+        };
+        in_file(&recipe.model, fits(&model, &[]))?;
+        let teacher = |path: &String| {
+            let graph = from_file(path, recipe)?;
+            in_file(path, fits(&graph, std::slice::from_ref(&graph)))?;
+            Ok(graph)
+        };
+        let teachers = recipe.teacher.0.iter().map(teacher).collect::<Result<_>>()?;
+        Ok(Self { model, teachers })
+    }
 }
 
 /// Says which file an error is about, if it is a file's.

@@ -5,6 +5,7 @@
 
 use hoyer_learn::recipe::{self, Recipe};
 use hoyer_learn::samples::Samples;
+use hoyer_zoo::data::catalog::Entry;
 use hoyer_zoo::data::loader::Training;
 use hoyer_zoo::data::{Augmentation, Loader, Normalization};
 use hoyer_zoo::{Dataset, Result};
@@ -43,6 +44,14 @@ impl<'a> LoaderSamples<'a> {
     }
 }
 
+/// How training samples of a known data set are varied where nobody says.
+#[must_use]
+pub fn usual_augmentation(data: &str) -> recipe::Augmentation {
+    let Augmentation { crop, flip, rotate, scale, shift } =
+        Entry::find(data).map_or(Augmentation::NONE, |entry| entry.augmentation);
+    recipe::Augmentation { crop, flip, rotate, scale, shift }
+}
+
 /// A recipe's normalization as the loader wants it.
 pub fn normalization(recipe: &recipe::Normalization) -> Normalization {
     Normalization { mean: recipe.mean.clone(), std: recipe.std.clone() }
@@ -78,6 +87,14 @@ impl Samples for LoaderSamples<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_are_varied_and_digits_are_not() {
+        let pictures = usual_augmentation("cifar-10");
+        assert!(pictures.flip && pictures.crop == 4);
+        assert_eq!(usual_augmentation("mnist"), recipe::Augmentation::default());
+        assert_eq!(usual_augmentation("some/folder.npz"), recipe::Augmentation::default());
+    }
     use hoyer_zoo::data::digits;
 
     #[test]

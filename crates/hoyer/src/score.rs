@@ -117,7 +117,7 @@ fn cross_entropy(logits: &[f32], label: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hoyer_graph::{Gemm, Role, Shape, Tensor, Type};
+    use hoyer_graph::{Gemm, Role, Shape, Softmax, Tensor, Type};
     use hoyer_zoo::data::Features;
 
     /// Samples that say their own class, and one that lies.
@@ -153,6 +153,17 @@ mod tests {
         let (right, wrong) = ((1.0 + (-1f64).exp()).ln(), (1.0 + 1f64.exp()).ln());
         assert_eq!((score.accuracy, score.samples), (0.75, 4));
         assert!((score.loss - (3.0 * right + wrong) / 4.0).abs() < 1e-6, "{}", score.loss);
+    }
+
+    #[test]
+    fn a_softmax_at_the_end_is_not_in_the_loss() {
+        let (data, pool) = (dataset(), Arc::new(Pool::new(1)));
+        let mut odds = identity(2);
+        let logits = odds.outputs[0];
+        odds.outputs = vec![odds.add("odds", Softmax { axis: 1 }, &[logits]).unwrap()];
+        let of =
+            |g: &Graph| score(g, (&data, &data.test), &Normalization::default(), &pool).unwrap();
+        assert_eq!(of(&odds), of(&identity(2)));
     }
 
     #[test]

@@ -122,28 +122,6 @@ pub fn usual_batch(samples: usize) -> usize {
     [128, 64, 32].into_iter().find(|batch| samples / batch >= 64).unwrap_or(16)
 }
 
-/// How training samples are varied where nobody says: pictures in colour are cropped by up to an eighth of their side and mirrored, all
-/// else stays as it is. `image` has the channels, rows and columns of a sample.
-///
-/// # Example
-/// ```
-/// use hoyer_learn::recipe::usual_augmentation;
-///
-/// let photograph = usual_augmentation(Some([3, 32, 32]));
-/// assert!(photograph.flip && photograph.crop == 4);
-/// let digit = usual_augmentation(Some([1, 28, 28]));
-/// assert!(!digit.flip && digit.crop == 0);
-/// ```
-#[must_use]
-pub fn usual_augmentation(image: Option<[usize; 3]>) -> Augmentation {
-    match image {
-        Some([3, rows, columns]) => {
-            Augmentation { crop: rows.min(columns) / 8, flip: true, ..Augmentation::default() }
-        }
-        _ => Augmentation::default(),
-    }
-}
-
 /// What the network wants done to samples: `(x - mean) / std`, per channel; `hoyer_zoo` does it.
 ///
 /// | field | default | range | unit | meaning |

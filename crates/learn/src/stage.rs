@@ -138,7 +138,9 @@ impl<'a> Run<'a> {
             let need = "at least 1".into();
             return Err(Error::Data { what: "validation samples", got: 0, need });
         }
-        check_can_learn(graph, teachers, recipe.batch)?;
+        if recipe.stage.iter().any(|stage| stage.learn().is_some()) {
+            check_can_learn(graph, teachers, recipe.batch)?;
+        }
         let mut run = Self {
             name: name(recipe, teachers)?,
             graph: graph.clone(),
@@ -157,6 +159,7 @@ impl<'a> Run<'a> {
                 run.state.params.put(&mut run.graph.params);
             }
             None => {
+                run.warn_of_targets()?;
                 let score = run.score()?;
                 run.state.dense_accuracy = score.accuracy;
                 run.state.last = score.accuracy;

@@ -48,7 +48,7 @@ impl<'g> Flow<'g> {
             flow.node(node)?;
         }
         for output in &graph.outputs {
-            flow.freeze(*output, "they are an output of the network");
+            flow.freeze(*output, super::OUTPUT);
         }
         flow.freeze_read_elsewhere();
         Ok(flow)

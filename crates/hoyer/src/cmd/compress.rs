@@ -27,6 +27,8 @@ type Started = (OneRun, OutFolder, Vec<(OutFolder, Recipe)>);
 ///
 /// Models: lenet-300-100, lenet-5 and others; an unknown name lists them. OUT will hold
 /// model.hoyer, model.onnx, result.json, report.html, recipe.toml and checkpoints/.
+/// Without a recipe, a network from a file, or with weights from one, is taken as trained; and images of
+/// cifar-10 are cropped and mirrored while a network learns.
 #[derive(clap::Args)]
 pub(crate) struct Compress {
     #[command(flatten)]

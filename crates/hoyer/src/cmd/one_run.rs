@@ -11,9 +11,10 @@ use anyhow::{Context, anyhow};
 use hoyer::compress::{Compression, Settings, compress};
 use hoyer::report::render;
 use hoyer::result::RunResult;
+use hoyer::samples::usual_augmentation;
 use hoyer_graph::container::write_atomic;
 use hoyer_kernels::pool::Pool;
-use hoyer_learn::recipe::{Recipe, usual_augmentation, usual_batch};
+use hoyer_learn::recipe::{Recipe, usual_batch};
 use hoyer_zoo::Dataset;
 use hoyer_zoo::data;
 
@@ -46,7 +47,7 @@ impl OneRun {
     /// Sets what flags do not say and the samples suggest.
     pub(crate) fn suit(&self, recipe: &mut Recipe) {
         recipe.batch = usual_batch(self.dataset.train.len());
-        recipe.augmentation = usual_augmentation(self.dataset.image());
+        recipe.augmentation = usual_augmentation(&recipe.data);
     }
 
     /// Channels, rows and columns of a sample, if it is an image.

@@ -223,7 +223,7 @@ impl RecipeFlags {
 }
 
 /// What the file of a network says of its samples.
-fn said_by(model: &str) -> anyhow::Result<Normalization> {
+pub(crate) fn said_by(model: &str) -> anyhow::Result<Normalization> {
     let path = Path::new(model);
     if !is_model_file(path) {
         return Ok(Normalization::default());
@@ -338,13 +338,22 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_of_weights_is_for_cuts_and_for_pruning_while_training() {
-        let text = "model = 'lenet-5'\ndata = 'mnist'\n[[stage]]\nkind = 'sparsify'\nepochs = 1\n\
-                    gradual = { weights = 2000 }\n[[stage]]\nkind = 'prune'\nweights = 2000\n";
-        let mut recipe = Recipe::parse(text).unwrap();
+    fn a_budget_is_for_cuts_and_for_what_goes_while_training() {
+        let both = |gone: &str, cut: &str| {
+            let text = format!(
+                "model = 'lenet-5'\ndata = 'mnist'\n[[stage]]\nkind = 'sparsify'\nepochs = 1\n\
+                 {gone}\n[[stage]]\nkind = 'prune'\n{cut}\n"
+            );
+            Recipe::parse(&text).unwrap()
+        };
+        let mut recipe = both("gradual = { weights = 2000 }", "weights = 2000");
         keep(&mut recipe, Budget::Weights(1000));
         let left = recipe.stage.iter_mut().filter_map(weights_left).map(|left| *left);
         assert_eq!(left.collect::<Vec<u64>>(), [1000, 1000]);
         assert_eq!(recipe.promise.weights, Some(1000));
+        let mut recipe = both("narrow = { macs = 3000 }", "macs = 2000");
+        keep(&mut recipe, Budget::Macs(1000));
+        let left = recipe.stage.iter_mut().filter_map(macs_left).map(|left| *left);
+        assert_eq!(left.collect::<Vec<u64>>(), [3000, 1000]);
     }
 }

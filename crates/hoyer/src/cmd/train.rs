@@ -15,10 +15,13 @@ use hoyer_learn::schedule;
 
 use super::one_run::OneRun;
 use super::out_folder::OutFolder;
+use super::recipe_flags::said_by;
 use super::run_options::RunOptions;
 use super::table::percent;
 
 /// Train a dense network: Adam, learning rate falling along a cosine
+///
+/// Images of cifar-10 are cropped and mirrored; all other samples are taken as they are.
 #[derive(clap::Args)]
 pub(crate) struct Train {
     /// Network: lenet-300-100, lenet-5 and others; an unknown name lists them
@@ -58,7 +61,7 @@ impl Train {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let file = self.out.display();
         ensure!(!self.out.exists(), "{file} is there already; name another file with -o");
-        let mut recipe = self.recipe();
+        let mut recipe = self.recipe()?;
         recipe.check()?;
         let one_run = OneRun::new(&recipe, &self.options)?;
         one_run.suit(&mut recipe);
@@ -80,21 +83,22 @@ impl Train {
         Ok(())
     }
 
-    fn recipe(&self) -> Recipe {
+    fn recipe(&self) -> anyhow::Result<Recipe> {
         let learn = Learn {
             optimizer: Config::Adam(AdamConfig { lr: self.learning_rate, ..Default::default() }),
             schedule: schedule::Config::Cosine { to: 0.01, warm_up: 0.0 },
             ..Learn::new(self.epochs)
         };
         let recipe = Recipe::new(&self.model, &self.data, vec![Stage::Train(learn)]);
-        Recipe {
+        Ok(Recipe {
+            normalization: said_by(&self.model)?,
             weights_file: self.weights.clone(),
             seed: self.seed,
             validation: self.validation,
             // Until it is known how many samples there are.
             batch: self.batch.unwrap_or(recipe.batch),
             ..recipe
-        }
+        })
     }
 }
 

@@ -8,10 +8,10 @@ use hoyer_graph::groups::{Channel, Groups, dead, groups};
 use hoyer_graph::{Graph, cost};
 
 use super::cut::{apply, search};
-use super::{Run, one_sample};
+use super::{Run, Setup, one_sample};
 use crate::Result;
 use crate::optimizer::Moments;
-use crate::recipe::{self, ChannelRule, Narrow};
+use crate::recipe::{self, ChannelRule, Narrow, Promise, Rule, Stage};
 use crate::snapshot::{Snapshot, prunable};
 use crate::threshold::Threshold;
 use crate::trainer::{Evaluator, Score};
@@ -41,8 +41,9 @@ impl Run<'_> {
             recipe::Score::Fisher => Measure::Fisher(&fisher),
             recipe::Score::Taylor => Measure::Taylor(&self.state.saliency),
         };
-        let whole = if narrow.branches { Branches::Go } else { Branches::Stay };
-        let candidates = Candidates::of(&self.graph, Price::Macs, measure, narrow.round_to, whole)?;
+        let round_to = narrow.round_to;
+        let candidates =
+            Candidates::of(&self.graph, Price::Macs, measure, round_to, narrow.into())?;
         let gone = candidates.fewest(&self.graph, Price::Macs, macs)?;
         let without = Without { graph: &self.graph, candidates: &candidates, gone: &gone };
         let all: Vec<usize> = (0..self.graph.params.len()).collect();
@@ -66,21 +67,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Says so if channels cannot go until so few multiply-accumulates are left.
-    pub(super) fn warn_of_narrow(&self, narrow: Narrow) -> Result<()> {
-        let whole = if narrow.branches { Branches::Go } else { Branches::Stay };
-        let (graph, round) = (&self.graph, narrow.round_to);
-        let candidates = Candidates::of(graph, Price::Macs, Measure::Share, round, whole)?;
-        self.warn_if_short(Price::Macs, narrow.macs, &candidates)
-    }
-
-    fn warn_if_short(&self, price: Price, most: u64, candidates: &Candidates) -> Result<()> {
-        let (least, unit) = (candidates.least(&self.graph, price)?, price.unit());
-        if least > most {
-            let text = format!("{most} {unit} cannot be reached, {least} are the least");
-            let why = candidates.what_stays(&self.graph).into_iter();
-            let text = std::iter::once(text).chain(why).collect::<Vec<_>>().join("; ");
-            self.setup.observer.message(&text);
+    /// Says which of the recipe's targets cannot be reached by removing channels, and what stays.
+    pub(super) fn warn_of_targets(&self) -> Result<()> {
+        let Setup { recipe, observer, .. } = self.setup;
+        for stage in &recipe.stage {
+            let Some(target) = Target::of(stage, recipe.promise)? else { continue };
+            let Target { price, most, round_to, branches } = target;
+            let candidates =
+                Candidates::of(&self.graph, price, Measure::Share, round_to, branches)?;
+            let (least, unit) = (candidates.least(&self.graph, price)?, price.unit());
+            if least > most {
+                let text = format!("{most} {unit} cannot be reached, {least} are the least");
+                let why = candidates.what_stays(&self.graph).into_iter();
+                let text = std::iter::once(text).chain(why).collect::<Vec<_>>().join("; ");
+                observer.message(&text);
+            }
         }
         Ok(())
     }
@@ -96,7 +97,6 @@ impl Run<'_> {
         let all = candidates.order.len();
         let gone = match rule {
             ChannelRule::Macs(most) | ChannelRule::Parameters(most) => {
-                self.warn_if_short(price, most, &candidates)?;
                 candidates.fewest(&self.graph, price, most)?
             }
             ChannelRule::Share(share) => candidates.at_most((share * all as f64).round() as usize),
@@ -147,6 +147,31 @@ impl Run<'_> {
 fn removable(found: &Groups) -> usize {
     let free = found.groups.iter().filter(|group| group.frozen.is_none());
     free.map(|group| group.channels).sum()
+}
+
+/// How little a stage is to leave of a network by removing channels, and how they go.
+struct Target {
+    price: Price,
+    most: u64,
+    round_to: usize,
+    branches: Branches,
+}
+
+impl Target {
+    fn of(stage: &Stage, promise: Promise) -> Result<Option<Self>> {
+        if let Some(narrow) = stage.learn().and_then(|learn| learn.narrow) {
+            let Narrow { macs: most, round_to, .. } = narrow;
+            return Ok(Some(Self { price: Price::Macs, most, round_to, branches: narrow.into() }));
+        }
+        let Stage::Prune(cut) = stage else { return Ok(None) };
+        let (price, most) = match cut.rule(promise)? {
+            Rule::Channels(ChannelRule::Macs(most)) => (Price::Macs, most),
+            Rule::Channels(ChannelRule::Parameters(most)) => (Price::Parameters, most),
+            _ => return Ok(None),
+        };
+        let (round_to, branches) = (cut.round_to, Branches::Stay);
+        Ok(Some(Self { price, most, round_to, branches }))
+    }
 }
 
 /// A network and the channels it loses.

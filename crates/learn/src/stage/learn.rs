@@ -50,9 +50,6 @@ struct Taken {
 
 impl Run<'_> {
     pub(super) fn learn(&mut self, learn: &Learn, kind: StageKind) -> Result<Score> {
-        if let Some(narrow) = learn.narrow.filter(|_| self.state.epoch == 0) {
-            self.warn_of_narrow(narrow)?;
-        }
         let mut course = self.course(learn, kind)?;
         while self.state.epoch < learn.epochs {
             let record = self.epoch(&mut course)?;

@@ -130,7 +130,7 @@ fn taught(graph: &mut Graph, teachers: &[Graph], input: ValueId) -> Result<Value
     Ok(loss::mean_of_answers(graph, &answers)?)
 }
 
-/// The samples in the shape that a teacher takes, if one of them sees images and the other rows of all their numbers.
+/// The samples in the shape that a teacher takes, which may see them as images where the network sees rows, or the other way round.
 fn as_read_by(
     graph: &mut Graph,
     teacher: &Graph,
@@ -138,8 +138,7 @@ fn as_read_by(
 ) -> Result<ValueId> {
     let (theirs, _) = ends(teacher)?;
     let (shape, ours) = (&teacher.value(theirs).kind.shape, &graph.value(input).kind.shape);
-    let is_row = |shape: &Shape| shape.rank() == 2;
-    if shape == ours || shape.elements() != ours.elements() || !(is_row(shape) || is_row(ours)) {
+    if shape == ours || shape.elements() != ours.elements() {
         return Ok(input);
     }
     let shape = shape.clone();

@@ -40,6 +40,9 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
+    /// Samples stay as they are.
+    pub const NONE: Self = Self { crop: 0, flip: false, rotate: 0.0, scale: 0.0, shift: 0.0 };
+
     /// Whether this leaves every sample as it is.
     pub fn is_none(&self) -> bool {
         *self == Self::default()

@@ -7,6 +7,7 @@ mod catalog_table;
 
 pub use catalog_table::CATALOG;
 
+use super::Augmentation;
 use crate::{Error, Result};
 
 /// One known data set.
@@ -18,6 +19,7 @@ use crate::{Error, Result};
 /// | `train`, `test` | samples | how many there are |
 /// | `shape` | | of one sample: channels, rows, columns |
 /// | `classes` | | their names, in the order of the labels |
+/// | `augmentation` | | how training samples are varied where nobody says |
 /// | `licence`, `origin` | | terms, and the address of its home |
 /// | `folders` | | where it lies below a data folder, in order of preference; the first is where a download goes |
 /// | `files` | | training files before test files, images before labels |
@@ -32,6 +34,7 @@ pub struct Entry {
     pub test: usize,
     pub shape: [usize; 3],
     pub classes: &'static [&'static str],
+    pub augmentation: Augmentation,
     pub licence: &'static str,
     pub origin: &'static str,
     pub folders: &'static [&'static str],

@@ -3,14 +3,20 @@
 use std::collections::BTreeSet;
 
 use hoyer_graph::Graph;
-use hoyer_graph::groups::{Branch, Channel, Groups, branches, cut, groups, without_branches};
+use hoyer_graph::groups::{
+    Branch, Channel, ChannelGroup, Groups, branches, cut, groups, without_branches,
+};
 
 use super::round::{Block, blocks};
 use super::score::{Measure, Price, Scored, order};
 use crate::Result;
+use crate::recipe::Narrow;
 
 /// How many blocks are asked, at most, whether they can stay after all.
 const SECOND_LOOKS: usize = 32;
+
+/// How many layers that stay are named, at most.
+const REASONS: usize = 3;
 
 /// The channels of a network in the order they should go, one by one and in blocks.
 pub(super) struct Candidates {
@@ -27,6 +33,12 @@ pub(super) struct Candidates {
 pub(super) enum Branches {
     Stay,
     Go,
+}
+
+impl From<Narrow> for Branches {
+    fn from(narrow: Narrow) -> Self {
+        if narrow.branches { Self::Go } else { Self::Stay }
+    }
 }
 
 impl Candidates {
@@ -63,18 +75,14 @@ impl Candidates {
         price.of(&self.without(graph, &self.first(self.blocks.len()))?)
     }
 
-    /// What cannot be cut and why, one layer for each reason; nothing if all can.
+    /// Layers that cannot be cut and why, the first few; what the network says stays anyway.
     pub(super) fn what_stays(&self, graph: &Graph) -> Vec<String> {
-        let mut reasons: Vec<(&str, &str)> = Vec::new();
-        for group in &self.found.groups {
-            let (Some(why), Some(member)) = (&group.frozen, group.members.first()) else {
-                continue;
-            };
-            if reasons.iter().all(|(_, known)| known != why) {
-                reasons.push((&graph.param_at(member.param).name, why));
-            }
-        }
-        reasons.into_iter().map(|(name, why)| format!("`{name}` stays: {why}")).collect()
+        let stays = |group: &ChannelGroup| {
+            let (why, member) = (group.frozen.as_ref()?, group.members.first()?);
+            Some(format!("`{}` stays: {why}", graph.param_at(member.param).name))
+        };
+        let inner = self.found.groups.iter().filter(|group| !group.is_output());
+        inner.filter_map(stays).take(REASONS).collect()
     }
 
     /// Puts channels with this property before all others.

@@ -35,11 +35,7 @@ impl Price {
 
     /// What it counts.
     pub(super) fn unit(self) -> &'static str {
-        match self {
-            Self::Same => "channels",
-            Self::Macs => "multiply-accumulates",
-            Self::Parameters => "parameters",
-        }
+        if self == Self::Macs { "multiply-accumulates" } else { "parameters" }
     }
 }
 

@@ -72,7 +72,8 @@ fn counts_of_channels_are_rounded_on_request() {
 
 #[test]
 fn what_the_last_cut_leaves_is_judged_after_it() {
-    let validation = Blobs::new(101);
+    let mut validation = Blobs::new(101);
+    validation.start_epoch(1 << 40);
     for average in ["", "average = 0.9\n"] {
         let stage = "[[stage]]\nkind = 'sparsify'\nepochs = 2\nnarrow = { macs = 40 }\n";
         let outcome = after(&format!("{stage}{average}"));

@@ -1,7 +1,7 @@
 //! The rows of the catalog. Sizes and hashes are of the files without compression, so that any
 //! packing of the same content passes.
 
-use super::{Entry, FileEntry, Format, Mirror, Pack};
+use super::{Augmentation, Entry, FileEntry, Format, Mirror, Pack};
 
 const NUMERALS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
@@ -14,6 +14,7 @@ pub static CATALOG: &[Entry] = &[
         test: 359,
         shape: [1, 8, 8],
         classes: NUMERALS,
+        augmentation: Augmentation::NONE,
         licence: "CC BY 4.0",
         origin: "https://doi.org/10.24432/C50P49",
         folders: &[],
@@ -28,6 +29,7 @@ pub static CATALOG: &[Entry] = &[
         test: 10_000,
         shape: [1, 28, 28],
         classes: NUMERALS,
+        augmentation: Augmentation::NONE,
         licence: "CC BY-SA 3.0 (as commonly given; LeCun, Cortes, Burges)",
         origin: "http://yann.lecun.com/exdb/mnist/",
         folders: &["mnist", "MNIST/raw", "MNIST"],
@@ -80,6 +82,7 @@ pub static CATALOG: &[Entry] = &[
             "bag",
             "ankle boot",
         ],
+        augmentation: Augmentation::NONE,
         licence: "MIT (Zalando SE, 2017)",
         origin: "https://github.com/zalandoresearch/fashion-mnist",
         folders: &["fashion-mnist", "FashionMNIST/raw", "FashionMNIST"],
@@ -136,6 +139,7 @@ pub static CATALOG: &[Entry] = &[
             "ship",
             "truck",
         ],
+        augmentation: Augmentation { crop: 4, flip: true, ..Augmentation::NONE },
         licence: "none given; research use with citation (Krizhevsky, 2009)",
         origin: "https://www.cs.toronto.edu/~kriz/cifar.html",
         folders: &["cifar10", "cifar-10", "cifar-10-batches-bin"],

@@ -74,6 +74,7 @@ fn entry(files: &[(&'static str, &[u8])]) -> Entry {
         test: 0,
         shape: [1, 1, 1],
         classes: &[],
+        augmentation: crate::data::Augmentation::NONE,
         licence: "",
         origin: "",
         folders: &["toys"],
