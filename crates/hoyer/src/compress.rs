@@ -135,10 +135,9 @@ impl Networks {
     /// Reads or makes them, and checks that they go with the samples and with each other.
     fn of(recipe: &Recipe, dataset: &Dataset) -> Result<Self> {
         let model = fresh(recipe, dataset)?;
-        let learns = recipe.stage.iter().any(|stage| stage.learn().is_some());
         let fits = |graph: &Graph, teachers: &[Graph]| -> Result<()> {
             check_fit(graph, dataset)?;
-            if learns {
+            if recipe.learns() {
                 check_can_learn(&model, teachers, recipe.batch)?;
             }
             Ok(())

@@ -316,6 +316,12 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// Whether any stage trains.
+    #[must_use]
+    pub fn learns(&self) -> bool {
+        self.stage.iter().any(|stage| stage.learn().is_some())
+    }
+
     /// The recipe as text that [`Self::parse`] reads.
     ///
     /// # Panics

@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
             let need = "at least 1".into();
             return Err(Error::Data { what: "validation samples", got: 0, need });
         }
-        if recipe.stage.iter().any(|stage| stage.learn().is_some()) {
+        if recipe.learns() {
             check_can_learn(graph, teachers, recipe.batch)?;
         }
         let mut run = Self {

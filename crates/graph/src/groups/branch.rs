@@ -35,12 +35,8 @@ impl Branch {
     #[must_use]
     pub fn hangs_on(&self, graph: &Graph, groups: &Groups, group: usize) -> bool {
         let channels = |id: ValueId| groups.lines[id.0].iter().flat_map(|line| &line.channels);
-        let is_inside = |id: ValueId| match graph.value(id).source {
-            Source::Node(at, _) => self.nodes.contains(&at),
-            Source::Param(_) => true,
-            Source::Input => false,
-        };
-        let mut outside = (0..graph.values.len()).map(ValueId).filter(|id| !is_inside(*id));
+        let mut outside =
+            (0..graph.values.len()).map(ValueId).filter(|id| !self.is_inside(graph, *id));
         if outside.any(|id| channels(id).any(|channel| channel.group == group)) {
             return false;
         }
@@ -64,6 +60,15 @@ impl Branch {
             }
         }
         meets
+    }
+
+    /// Whether a value is made inside, or stored.
+    fn is_inside(&self, graph: &Graph, id: ValueId) -> bool {
+        match graph.value(id).source {
+            Source::Node(at, _) => self.nodes.contains(&at),
+            Source::Param(_) => true,
+            Source::Input => false,
+        }
     }
 }
 
@@ -148,13 +153,8 @@ fn share_a_source(graph: &Graph, branch: &Branch) -> bool {
             node.inputs.iter().for_each(|id| behind[id.0] = true);
         }
     }
-    let inside = |id: ValueId| match graph.value(id).source {
-        Source::Param(_) => true,
-        Source::Node(at, _) => branch.nodes.contains(&at),
-        Source::Input => false,
-    };
     let read = branch.nodes.iter().flat_map(|at| &graph.node(*at).inputs);
-    let mut outside = read.filter(|id| !inside(**id)).peekable();
+    let mut outside = read.filter(|id| !branch.is_inside(graph, **id)).peekable();
     outside.peek().is_some() && outside.all(|id| behind[id.0])
 }
 

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hoyer_graph::groups::{Channel, ChannelGroup, Groups, Member, reading_axes};
-use hoyer_graph::{Graph, Role, cost, strides};
+use hoyer_graph::{Graph, ParamId, Role, cost, strides};
 
 use crate::Result;
 use crate::stage::one_sample;
@@ -74,6 +74,7 @@ pub(super) fn order(
             Price::Parameters => layer.total as f64,
         })
     };
+    let reading = reading_axes(graph);
     let mut scored = Vec::new();
     for (group, channels) in found.groups.iter().enumerate().filter(|(_, g)| g.frozen.is_none()) {
         let price = match price {
@@ -85,7 +86,7 @@ pub(super) fn order(
         };
         let worth = match measure {
             Measure::Taylor(means) => means[group].iter().map(|v| f64::from(*v)).collect(),
-            Measure::Share | Measure::Fisher(_) => worth(graph, channels, measure),
+            Measure::Share | Measure::Fisher(_) => worth(graph, channels, measure, &reading),
         };
         let score =
             |(index, worth)| Scored { score: worth / price, channel: Channel { group, index } };
@@ -96,8 +97,12 @@ pub(super) fn order(
 }
 
 /// What the channels of a group are worth by their weights: a mean over layers or over sides.
-fn worth(graph: &Graph, channels: &ChannelGroup, measure: Measure<'_>) -> Vec<f64> {
-    let reading = reading_axes(graph);
+fn worth(
+    graph: &Graph,
+    channels: &ChannelGroup,
+    measure: Measure<'_>,
+    reading: &BTreeSet<(ParamId, usize)>,
+) -> Vec<f64> {
     let weighed = channels.members.iter().filter_map(|member| {
         let reads = reading.contains(&(member.param, member.axis));
         energies_of(graph, member, measure).map(|energies| (reads, energies))

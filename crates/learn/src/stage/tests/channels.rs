@@ -9,6 +9,27 @@ fn after(stages: &str) -> Outcome {
     run_on(1, &recipe(&format!("{}{stages}", trained())), None).unwrap()
 }
 
+/// A run of another network than those that recipes name.
+fn run_graph(
+    recipe: &Recipe,
+    graph: &Graph,
+    training: &mut Blobs,
+    observer: &dyn Observer,
+) -> Outcome {
+    let (pool, stop) = (Arc::new(Pool::new(2)), AtomicBool::new(false));
+    let setup = Setup {
+        recipe,
+        graph,
+        teachers: &[],
+        data: Data { training, validation: &Blobs::new(100) },
+        observer,
+        checkpoint: None,
+        stop: &stop,
+        pool: &pool,
+    };
+    run(setup).unwrap()
+}
+
 fn macs(graph: &Graph) -> u64 {
     let sizes = hoyer_graph::Bindings::from([("batch".to_owned(), 1)]);
     cost(graph, &sizes).unwrap().macs
@@ -106,19 +127,8 @@ fn a_target_that_cannot_be_reached_is_told_with_the_reason() {
         ["kind = 'prune'\nmacs = 20\n", "kind = 'sparsify'\nepochs = 1\nnarrow = { macs = 20 }\n"]
     {
         let recipe = recipe(&format!("model='m'\ndata='d'\nbatch=24\n[[stage]]\n{stage}"));
-        let (pool, stop) = (Arc::new(Pool::new(1)), AtomicBool::new(false));
         let told = Told(std::sync::Mutex::default());
-        let setup = Setup {
-            recipe: &recipe,
-            graph: &g,
-            teachers: &[],
-            data: Data { training: &mut Blobs::new(490), validation: &Blobs::new(100) },
-            observer: &told,
-            checkpoint: None,
-            stop: &stop,
-            pool: &pool,
-        };
-        let least = macs(&run(setup).unwrap().network);
+        let least = macs(&run_graph(&recipe, &g, &mut Blobs::new(490), &told).network);
         let told = told.0.into_inner().unwrap().join("\n");
         let first = format!("20 multiply-accumulates cannot be reached, {least} are the least");
         assert!(told.contains(&first), "{told}");
@@ -130,18 +140,7 @@ fn a_target_that_cannot_be_reached_is_told_with_the_reason() {
 fn inputs_that_say_nothing_are_left_out() {
     let recipe = recipe(&format!("{}{SPARSIFY}narrow = {{ macs = 90, until = 0.7 }}\n", trained()));
     let graph = select_inputs(&net(1)).unwrap();
-    let (pool, stop) = (Arc::new(Pool::new(1)), AtomicBool::new(false));
-    let setup = Setup {
-        recipe: &recipe,
-        graph: &graph,
-        teachers: &[],
-        data: Data { training: &mut Blobs::new(490), validation: &Blobs::new(100) },
-        observer: &Silent,
-        checkpoint: None,
-        stop: &stop,
-        pool: &pool,
-    };
-    let outcome = run(setup).unwrap();
+    let outcome = run_graph(&recipe, &graph, &mut Blobs::new(490), &Silent);
     let select = outcome.network.nodes.iter().find_map(|node| match &node.op {
         Op::Select(select) => Some(select.indices.clone()),
         _ => None,
@@ -171,20 +170,9 @@ fn calibration_measures_what_the_layers_really_say() {
     g.outputs.push(y);
     let text =
         "model='m'\ndata='d'\nbatch=24\nvalidation=100\n[[stage]]\nkind='calibrate'\nbatches=10\n";
-    let (pool, stop) = (Arc::new(Pool::new(2)), AtomicBool::new(false));
     let recipe = recipe(text);
     let mut samples = Blobs::new(490);
-    let setup = Setup {
-        recipe: &recipe,
-        graph: &g,
-        teachers: &[],
-        data: Data { training: &mut samples, validation: &Blobs::new(100) },
-        observer: &Silent,
-        checkpoint: None,
-        stop: &stop,
-        pool: &pool,
-    };
-    let network = run(setup).unwrap().network;
+    let network = run_graph(&recipe, &g, &mut samples, &Silent).network;
     samples.start_epoch(0);
     let mut column = vec![0.0_f32; INPUTS];
     let (mut sum, mut squares) = (0.0, 0.0);
