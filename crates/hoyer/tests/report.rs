@@ -97,6 +97,21 @@ fn the_first_screen_says_what_came_out() {
 }
 
 #[test]
+fn where_nothing_gets_smaller_the_first_screen_leads_with_the_metric() {
+    let mut evidence = synthetic::evidence();
+    let result = &mut evidence.result;
+    result.promises = vec![Promise::judge(Quantity::Macs, 266_200.0, 266_200.0)];
+    (result.dense.macs, result.compressed.macs) = (266_200, 266_200);
+    let text = visible(&evidence).replace('\u{a0}', " ");
+    for words in [
+        "lenet-300-100 on mnist: test accuracy 0.11 points below the dense network’s",
+        "All 266,200 multiply-accumulates are left.",
+    ] {
+        assert!(text.contains(words), "{words}");
+    }
+}
+
+#[test]
 fn the_first_screen_leads_with_what_was_promised() {
     let mut evidence = synthetic::evidence();
     let result = &mut evidence.result;

@@ -30,9 +30,15 @@ pub(crate) fn summary(result: &RunResult) -> String {
         result.model, result.data, result.method, result.seed, result.seconds
     );
     let lead = Lead::of(result);
-    let [before, after] = lead.sizes(result).map(thousands);
-    let ratio = times(lead.ratio(result));
-    text += &format!("{ratio} {}: {after} of {before} are left\n\n", lead.gain());
+    text += &match lead.sizes(result) {
+        [before, after] if before == after => {
+            format!("as many {} as before: {}\n\n", lead.noun(), thousands(after))
+        }
+        [before, after] => {
+            let (ratio, gain) = (times(lead.ratio(result)), lead.gain());
+            format!("{ratio} {gain}: {} of {} are left\n\n", thousands(after), thousands(before))
+        }
+    };
     text += &table(&rows);
     text += &over_seeds(result);
     for promise in &result.promises {

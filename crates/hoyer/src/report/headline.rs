@@ -31,19 +31,28 @@ pub(super) fn title(result: &RunResult) -> String {
     format!("{} on {}: {}", result.model, result.data, gain(result))
 }
 
+/// What got smaller; where nothing did, how the metric changed.
 fn gain(result: &RunResult) -> String {
     let lead = Lead::of(result);
-    format!("{} {}", numbers::ratio(lead.ratio(result)), lead.gain())
+    match lead.sizes(result) {
+        [before, after] if before == after => {
+            format!("test {} {} the dense network’s", result.metric, against(result))
+        }
+        _ => format!("{} {}", numbers::ratio(lead.ratio(result)), lead.gain()),
+    }
 }
 
 fn sentence(result: &RunResult) -> String {
     let lead = Lead::of(result);
-    let [before, after] = lead.sizes(result);
+    let noun = lead.noun();
+    let left = match lead.sizes(result) {
+        [before, after] if before == after => format!("All {} {noun}", numbers::count(before)),
+        [before, after] => {
+            format!("Of {} {noun} {}", numbers::count(before), numbers::count(after))
+        }
+    };
     format!(
-        "Of {} {} {} are left. The test {} is {}, {} the dense network’s {}.",
-        numbers::count(before),
-        lead.noun(),
-        numbers::count(after),
+        "{left} are left. The test {} is {}, {} the dense network’s {}.",
         result.metric,
         numbers::metric(&result.metric, result.test_metric),
         against(result),
