@@ -86,6 +86,8 @@ impl Samples for LoaderSamples<'_> {
 
 #[cfg(test)]
 mod tests {
+    use hoyer_zoo::data::digits;
+
     use super::*;
 
     #[test]
@@ -95,7 +97,6 @@ mod tests {
         assert_eq!(usual_augmentation("mnist"), recipe::Augmentation::default());
         assert_eq!(usual_augmentation("some/folder.npz"), recipe::Augmentation::default());
     }
-    use hoyer_zoo::data::digits;
 
     #[test]
     fn plain_samples_come_in_the_order_of_the_list() {

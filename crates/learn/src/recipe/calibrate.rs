@@ -6,7 +6,8 @@ use crate::Result;
 use crate::error::within;
 
 /// Measuring the means and variances of batch normalization anew, for weights that were cut or changed since: their averages over
-/// batches of training data.
+/// batches of training data, varied as the recipe says: a network that learned from cropped images answers 4 of 100 validation images
+/// worse with the statistics of whole ones (ResNet-56, CIFAR-10).
 ///
 /// | field | default | range | unit | meaning |
 /// | --- | --- | --- | --- | --- |
