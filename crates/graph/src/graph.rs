@@ -250,9 +250,14 @@ impl Graph {
         if self.params.iter().any(|p| p.name == name) {
             return Err(Error::DuplicateName { name: name.to_owned() });
         }
+        Ok(self.push_param(name, role, tensor))
+    }
+
+    /// As [`Self::param`], for a name of which the caller knows that it is free.
+    pub(crate) fn push_param(&mut self, name: &str, role: Role, tensor: Tensor) -> ValueId {
         let kind = Type::f32(tensor.shape());
         self.params.push(Param { name: name.to_owned(), role, tensor, mask: None });
-        Ok(self.push_value(name, kind, Source::Param(ParamId(self.params.len() - 1))))
+        self.push_value(name, kind, Source::Param(ParamId(self.params.len() - 1)))
     }
 
     /// Adds a node with one output and gives that output; its type follows from the op.

@@ -19,6 +19,7 @@ mod fold;
 mod import;
 mod known;
 pub mod messages;
+mod names;
 mod op;
 mod op_table;
 mod sort;

@@ -37,11 +37,15 @@ impl Dim {
         self.fixed() == Some(1)
     }
 
-    /// The product of two dimensions; `None` if the number overflows.
+    /// The product of two dimensions; `None` if the number overflows, or the symbols are too many to be stored.
     pub fn times(&self, other: &Dim) -> Option<Dim> {
         let factor = self.factor.checked_mul(other.factor)?;
         if factor == 0 {
             return Some(Dim::from(0));
+        }
+        let letters = |dim: &Dim| dim.symbols.iter().map(|symbol| symbol.len() + 1).sum::<usize>();
+        if letters(self) + letters(other) > MAX_SYMBOL_BYTES {
+            return None;
         }
         let mut symbols = [self.symbols.as_slice(), &other.symbols].concat();
         symbols.sort();
@@ -111,6 +115,9 @@ impl fmt::Debug for Dim {
 
 /// Longer stored dimensions are refused: products of many symbols cost time that grows faster than they do.
 const MAX_TEXT_BYTES: usize = 256;
+
+/// What symbols may take of that beside the number, which has at most 20 digits.
+const MAX_SYMBOL_BYTES: usize = MAX_TEXT_BYTES - 20;
 
 /// Text (`16`, `batch`, `207*batch`) is the stored form.
 impl Serialize for Dim {

@@ -196,6 +196,50 @@ fn ten_gigabytes_in_a_few_bytes_are_refused() {
 }
 
 #[test]
+fn sizes_whose_symbols_double_are_refused() {
+    let mut nodes = vec![node("Shape", &["x"], "s"), node("Gather", &["s", "zero"], "n0")];
+    nodes.extend((0..40).map(|i| {
+        let (from, to) = (format!("n{i}"), format!("n{}", i + 1));
+        node("Mul", &[&from, &from], &to)
+    }));
+    nodes.push(node("Reshape", &["x", "n40"], "y"));
+    let mut wide = file(nodes, vec![ints("zero", &[0])]);
+    let batch = DimensionProto { value: Some(DimensionValue::DimParam("batch".into())) };
+    let input = &mut wide.graph.as_mut().unwrap().input[0];
+    let tensor = input.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
+    tensor.shape.as_mut().unwrap().dim[0] = batch;
+    refused_with(&wide, "Mul of opset 17 over these integers is not supported");
+}
+
+#[test]
+fn weights_that_nothing_reads_cost_nothing_while_shapes_are_computed() {
+    let mut nodes: Vec<NodeProto> =
+        (0..2_000).map(|i| node("Slice", &["line", "one", "two"], &format!("s{i}"))).collect();
+    nodes.push(node("Relu", &["x"], "y"));
+    let line = [ints("line", &[1, 2, 3]), ints("one", &[1]), ints("two", &[2])];
+    let stored = [vec![floats("unread", &[1_000, 1_000], 1_000_000)], line.to_vec()].concat();
+    let start = Instant::now();
+    import(&file(nodes, stored).encode_to_vec(), None, Batch::AsStored).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_file_of_very_many_weights_takes_time_in_proportion() {
+    let count = 50_000;
+    let name = |i: usize| if i == count { "y".to_owned() } else { format!("v{i}") };
+    let mut nodes = vec![node("Relu", &["x"], "v0")];
+    let mut stored = Vec::new();
+    for i in 0..count {
+        nodes.push(node("Add", &[&name(i), &format!("w{i}")], &name(i + 1)));
+        stored.push(floats(&format!("w{i}"), &[1], 1));
+    }
+    let start = Instant::now();
+    let bytes = file(nodes, stored).encode_to_vec();
+    assert_eq!(import(&bytes, None, Batch::AsStored).unwrap().params.len(), count);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_file_of_very_many_nodes_takes_time_in_proportion() {
     let count = 20_000;
     let name = |i: usize| if i == count { "y".to_owned() } else { format!("v{i}") };

@@ -3,10 +3,10 @@
 //! A node that computes while reading costs what it reads and gives; a chain of such nodes could else make a small file
 //! large, or take long.
 
-use super::context::{Context, Thing};
+use super::context::Context;
 use super::known::Known;
+use super::names::{Names, Thing};
 use crate::Result;
-use std::collections::HashMap;
 
 /// What a file without weights may compute, in elements.
 const BASE: usize = 1 << 20;
@@ -20,8 +20,8 @@ pub(crate) struct Budget(usize);
 
 impl Budget {
     /// What these stored tensors allow.
-    pub(crate) fn of(names: &HashMap<String, Thing>) -> Self {
-        let stored = names.values().map(|thing| match thing {
+    pub(crate) fn of(names: &Names) -> Self {
+        let stored = names.things().map(|thing| match thing {
             Thing::Known(known) => elements(known),
             _ => 0,
         });

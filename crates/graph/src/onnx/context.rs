@@ -5,6 +5,7 @@
 
 use super::known::{Extent, Ints, Known};
 use super::messages::{AttributeProto, NodeProto, data_type};
+use super::names::{Names, Thing};
 use super::stored::dtype_of;
 use super::text::plain;
 use crate::graph::{Graph, ParamId, Role, ValueId};
@@ -12,23 +13,12 @@ use crate::op::Op;
 use crate::shape::{Dim, Shape};
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
-use std::collections::{BTreeSet, HashMap};
-
-/// What a name of the file stands for.
-#[derive(Debug, Clone)]
-pub(crate) enum Thing {
-    /// A value of the graph.
-    Value(ValueId),
-    /// Known before the network runs, and not yet in the graph.
-    Known(Known),
-    /// An output that nothing computes, as an op has it beside its first: only an error if it is read.
-    Missing(String),
-}
+use std::collections::BTreeSet;
 
 /// One node that is being read.
 pub(crate) struct Context<'a> {
     pub graph: &'a mut Graph,
-    pub names: &'a mut HashMap<String, Thing>,
+    pub names: &'a mut Names,
     pub node: &'a NodeProto,
     pub name: &'a str,
     pub opset: i64,
@@ -43,7 +33,7 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn new(
         graph: &'a mut Graph,
-        names: &'a mut HashMap<String, Thing>,
+        names: &'a mut Names,
         node: &'a NodeProto,
         (name, opset): (&'a str, i64),
     ) -> Self {
@@ -90,8 +80,39 @@ impl<'a> Context<'a> {
         }
     }
 
-    pub(crate) fn ints(&mut self, name: &str) -> Option<Vec<i64>> {
-        self.attribute(name).map(|found| found.ints.clone())
+    pub(crate) fn ints(&mut self, name: &str) -> Result<Option<Vec<i64>>> {
+        match self.attribute(name) {
+            None => Ok(None),
+            Some(found)
+                if found.ints.is_empty()
+                    && (found.i.is_some() || found.f.is_some() || found.s.is_some()) =>
+            {
+                self.refuse(format!("has `{name}` that is no list of integers"))
+            }
+            Some(found) => Ok(Some(found.ints.clone())),
+        }
+    }
+
+    /// Integers that are an attribute up to opset `last`, and input `at` from then on.
+    pub(crate) fn moved_ints(
+        &mut self,
+        name: &str,
+        last: i64,
+        at: usize,
+    ) -> Result<Option<Vec<i64>>> {
+        if self.opset > last {
+            return self.known_ints(at);
+        }
+        self.takes(at)?;
+        self.ints(name)
+    }
+
+    /// Refuses more than `most` inputs: what an op of a later opset would read there says something.
+    pub(crate) fn takes(&self, most: usize) -> Result<()> {
+        match (most..self.node.input.len()).find(|at| self.input(*at).is_some()) {
+            Some(at) => self.refuse(format!("has input {at}, which this opset does not know")),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn text(&mut self, name: &str, default: &str) -> Result<String> {
@@ -162,11 +183,8 @@ impl<'a> Context<'a> {
         let id = match self.names.get(name) {
             Some(Thing::Value(id)) => *id,
             Some(Thing::Known(Known::Floats(tensor))) => {
-                let mut unique = name.to_owned();
-                while self.graph.params.iter().any(|param| param.name == unique) {
-                    unique.push('_');
-                }
-                let id = self.graph.param(&unique, role, tensor.clone())?;
+                let tensor = tensor.clone();
+                let id = self.names.add_param(self.graph, name, (role, tensor));
                 self.names.insert(name.to_owned(), Thing::Value(id));
                 id
             }
@@ -192,11 +210,7 @@ impl<'a> Context<'a> {
         let Some(constant) = ints.constant() else {
             return self.refuse(format!("computes with `{name}`, which depends on a symbol"));
         };
-        let op = Op::Constant(constant);
-        match self.graph.nodes.iter().find(|node| node.name == name && node.op == op) {
-            Some(node) => Ok(node.outputs[0]),
-            None => self.graph.add(name, op, &[]),
-        }
+        self.names.constant(name, || self.graph.add(name, constant, &[]))
     }
 
     /// The element type of a value.
@@ -304,16 +318,13 @@ impl<'a> Context<'a> {
 
     /// A parameter of one number that is no weight.
     pub(crate) fn number(&mut self, value: f32) -> Result<ValueId> {
-        self.constant(Tensor::full(&[], value))
+        Ok(self.constant(Tensor::full(&[], value)))
     }
 
     /// A parameter that is no weight.
-    pub(crate) fn constant(&mut self, tensor: Tensor) -> Result<ValueId> {
-        let mut name = format!("{}.constant{}", self.name, self.graph.params.len());
-        while self.graph.params.iter().any(|param| param.name == name) {
-            name.push('_');
-        }
-        self.graph.param(&name, Role::Constant, tensor)
+    pub(crate) fn constant(&mut self, tensor: Tensor) -> ValueId {
+        let name = format!("{}.constant{}", self.name, self.graph.params.len());
+        self.names.add_param(self.graph, &name, (Role::Constant, tensor))
     }
 
     /// Adds a reshape, if the shape is another.

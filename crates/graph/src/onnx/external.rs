@@ -20,8 +20,13 @@ impl External<'_> {
         Self(None)
     }
 
-    /// The bytes of a tensor that says they are in another file.
-    pub(crate) fn read(&self, name: &str, proto: &TensorProto) -> Result<Option<Vec<u8>>> {
+    /// The bytes of a tensor that says they are in another file: `need` of them, which is checked before they are read.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        proto: &TensorProto,
+        need: u64,
+    ) -> Result<Option<Vec<u8>>> {
         if proto.data_location.unwrap_or_default() == 0 {
             return Ok(None);
         }
@@ -43,7 +48,7 @@ impl External<'_> {
             return unusable(format!("tensor `{name}` does not say in which file it lies"));
         };
         let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
-        self::read(name, folder, location, (offset, length)).map(Some)
+        self::read(name, folder, location, (offset, length, need)).map(Some)
     }
 }
 
@@ -51,7 +56,7 @@ fn read(
     name: &str,
     folder: &Path,
     location: &str,
-    (offset, length): (u64, Option<u64>),
+    (offset, length, need): (u64, Option<u64>, u64),
 ) -> Result<Vec<u8>> {
     let outside = || unusable(format!("tensor `{name}` lies in `{location}`, outside the folder"));
     if !Path::new(location)
@@ -67,12 +72,19 @@ fn read(
     if !real.starts_with(root) {
         return outside();
     }
-    let size = real.metadata().map_err(failed)?.len();
+    let found = real.metadata().map_err(failed)?;
+    if !found.is_file() {
+        return unusable(format!("tensor `{name}` lies in `{location}`, which is no file"));
+    }
+    let size = found.len();
     let length = length.unwrap_or(size.saturating_sub(offset));
     if offset.checked_add(length).is_none_or(|end| end > size) {
         return unusable(format!(
             "tensor `{name}` needs {length} bytes from {offset} on, `{location}` has {size}"
         ));
+    }
+    if length != need {
+        return unusable(format!("tensor `{name}` has {length} bytes, its shape needs {need}"));
     }
     let mut file = File::open(&real).map_err(failed)?;
     file.seek(SeekFrom::Start(offset)).map_err(failed)?;

@@ -5,15 +5,15 @@
 
 mod shape;
 
-use super::context::{Context, Thing};
+use super::context::Context;
 use super::known::{Extent, Ints, Known};
+use super::names::{Names, Thing};
 use super::op_table::reader;
 use super::stored::MAX_RANK;
 use super::{External, stored};
 use crate::graph::Graph;
 use crate::tensor::{Array, DType, Tensor, elements};
 use crate::{Result, evaluate};
-use std::collections::HashMap;
 
 /// The most elements of a result that is computed while reading.
 const MAX_ELEMENTS: usize = 1 << 20;
@@ -193,6 +193,7 @@ fn computed(cx: &mut Context<'_>, given: &[usize]) -> Result<Option<Known>> {
     // A cast between floats is left out, however large the tensor.
     if let ("Cast", Some(Known::Floats(tensor))) = (cx.op(), cx.known(0)) {
         let tensor = tensor.clone();
+        cx.pass(&["saturate", "round_mode"]);
         if cx.element_type("to")? == DType::F32 {
             return Ok(Some(Known::Floats(tensor)));
         }
@@ -201,10 +202,7 @@ fn computed(cx: &mut Context<'_>, given: &[usize]) -> Result<Option<Known>> {
     if floats && !CHEAP.contains(&cx.op()) || reader(cx.op()).is_none() {
         return Ok(None);
     }
-    let (mut graph, mut names) = (Graph::new("constants"), HashMap::new());
-    for name in &cx.node.input {
-        names.extend(cx.names.get(name).map(|thing| (name.clone(), thing.clone())));
-    }
+    let (mut graph, mut names) = (Graph::new("constants"), inputs(cx));
     let mut inner = Context::new(&mut graph, &mut names, cx.node, (cx.name, cx.opset));
     let known = run(&mut inner)?;
     inner.finish()?;
@@ -212,6 +210,17 @@ fn computed(cx: &mut Context<'_>, given: &[usize]) -> Result<Option<Known>> {
         cx.node.attribute.iter().filter_map(|a| a.name.as_deref()).collect();
     cx.pass(&attributes);
     Ok(Some(known))
+}
+
+/// What the node reads, by name.
+pub(super) fn inputs(cx: &Context<'_>) -> Names {
+    let mut names = Names::default();
+    for name in &cx.node.input {
+        if let Some(thing) = cx.names.get(name) {
+            names.insert(name.clone(), thing.clone());
+        }
+    }
+    names
 }
 
 /// Reads the node into a graph of its own and computes it.

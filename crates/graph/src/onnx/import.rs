@@ -3,19 +3,20 @@
 //! Not here: single ops (`op`), what is computed while reading (`fold`).
 
 use super::budget::Budget;
-use super::context::{Context, Thing};
+use super::context::Context;
 use super::known::Known;
 use super::messages::{
     DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto,
 };
+use super::names::{Names, Thing};
 use super::stored::MAX_RANK;
 use super::{External, facts, fold, op_table, sort, stored, text, unusable};
 use crate::container::{Metadata, validate};
-use crate::graph::{Graph, Role, Type, ValueId};
+use crate::graph::{Graph, Role, Source, Type, ValueId};
 use crate::shape::{Dim, Shape};
 use crate::{Error, Result};
 use prost::Message;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -54,8 +55,9 @@ pub fn load(path: &Path, batch: Batch) -> Result<(Graph, Metadata)> {
 
 /// The network in the bytes of an ONNX file; weights outside of it are looked for in `folder` only.
 ///
-/// The first dimension of an input becomes `batch` if the file gives it a name, or nothing; other unknown
-/// dimensions are called after the input and the axis. Half and double precision become single.
+/// The name of the first input's first dimension becomes `batch` wherever it stands, as does a first dimension without a
+/// name; a file that calls a dimension `batch` keeps its names. Other unknown dimensions are called after the input and the axis.
+/// Half and double precision become single.
 ///
 /// # Errors
 /// - [`Error::Onnx`] if the bytes are no whole, consistent ONNX file of opset 7 to 28
@@ -82,7 +84,7 @@ fn read(model: &ModelProto, external: &External<'_>, batch: Batch) -> Result<Gra
     let Some(proto) = &model.graph else { return unusable("there is no graph in it".into()) };
     text::check_names(proto)?;
     let mut graph = Graph::new(proto.name.as_deref().unwrap_or_default());
-    let mut names = HashMap::new();
+    let mut names = Names::default();
     for tensor in &proto.initializer {
         let name = tensor.name.clone().unwrap_or_default();
         if names.insert(name.clone(), Thing::Known(stored::read(tensor, external)?)).is_some() {
@@ -123,17 +125,17 @@ fn opset(model: &ModelProto) -> Result<i64> {
 
 fn add_inputs(
     graph: &mut Graph,
-    names: &mut HashMap<String, Thing>,
+    names: &mut Names,
     proto: &GraphProto,
     batch: Batch,
 ) -> Result<()> {
     // Old files list their weights as inputs too.
-    let given =
-        |info: &&ValueInfoProto| !names.contains_key(info.name.as_deref().unwrap_or_default());
+    let given = |info: &&ValueInfoProto| !names.contains(info.name.as_deref().unwrap_or_default());
     let given: Vec<&ValueInfoProto> = proto.input.iter().filter(given).collect();
+    let samples = Samples::of(&given, batch);
     for info in given {
         let name = info.name.as_deref().unwrap_or_default();
-        let kind = kind_of(name, info, batch)?;
+        let kind = kind_of(name, info, samples)?;
         let id = graph.input(name, kind);
         if names.insert(name.to_owned(), Thing::Value(id)).is_some() {
             return unusable(format!("there are two inputs named `{name}`"));
@@ -142,7 +144,7 @@ fn add_inputs(
     Ok(())
 }
 
-fn kind_of(name: &str, info: &ValueInfoProto, batch: Batch) -> Result<Type> {
+fn kind_of(name: &str, info: &ValueInfoProto, samples: Samples<'_>) -> Result<Type> {
     let Some(tensor) = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()) else {
         return unusable(format!("input `{name}` is no tensor"));
     };
@@ -156,7 +158,7 @@ fn kind_of(name: &str, info: &ValueInfoProto, batch: Batch) -> Result<Type> {
     if shape.dim.len() > MAX_RANK {
         return unusable(format!("input `{name}` has {} dimensions", shape.dim.len()));
     }
-    let dims = shape.dim.iter().enumerate().map(|(axis, dim)| dim_of(name, axis, dim, batch));
+    let dims = shape.dim.iter().enumerate().map(|(axis, dim)| dim_of(name, axis, dim, samples));
     let shape = Shape(dims.collect::<Result<_>>()?);
     let countable = |elements: Dim| elements.fixed().is_none_or(|count| count <= MOST_ELEMENTS);
     if !shape.elements().is_some_and(countable) {
@@ -167,24 +169,52 @@ fn kind_of(name: &str, info: &ValueInfoProto, batch: Batch) -> Result<Type> {
     Ok(Type { dtype, shape })
 }
 
-fn dim_of(name: &str, axis: usize, dim: &DimensionProto, batch: Batch) -> Result<Dim> {
+/// Which dimension counts samples.
+#[derive(Clone, Copy)]
+struct Samples<'a> {
+    /// What the file calls it, if it has a name.
+    name: Option<&'a str>,
+    /// Whether a first dimension of 1 is one too.
+    ones: bool,
+}
+
+impl<'a> Samples<'a> {
+    fn of(inputs: &[&'a ValueInfoProto], batch: Batch) -> Self {
+        let dims = |info: &&'a ValueInfoProto| {
+            let tensor = info.r#type.as_ref()?.tensor_type.as_ref()?;
+            Some(tensor.shape.as_ref()?.dim.as_slice())
+        };
+        let all: Vec<&[DimensionProto]> = inputs.iter().filter_map(dims).collect();
+        let named = |dim: &'a DimensionProto| match &dim.value {
+            Some(DimensionValue::DimParam(name)) if !names_nothing(name) => Some(name.as_str()),
+            _ => None,
+        };
+        let own = all.iter().copied().flatten().filter_map(named).find(|name| *name == BATCH);
+        let first = || named(all.first()?.first()?);
+        // Where one input takes any number, another one's 1 is a 1.
+        let is_one =
+            |dim: &DimensionProto| matches!(dim.value, Some(DimensionValue::DimValue(0..)));
+        let ones =
+            batch == Batch::Symbolic && all.iter().all(|dims| dims.first().is_none_or(is_one));
+        Self { name: own.or_else(first), ones }
+    }
+}
+
+fn dim_of(name: &str, axis: usize, dim: &DimensionProto, samples: Samples<'_>) -> Result<Dim> {
+    let unnamed = || match axis {
+        0 => Dim::symbol(BATCH),
+        _ => Dim::symbol(&symbol(&format!("{name}_{axis}"))),
+    };
     match &dim.value {
-        Some(DimensionValue::DimValue(1)) if axis == 0 && batch == Batch::Symbolic => {
+        Some(DimensionValue::DimValue(1)) if axis == 0 && samples.ones => Ok(Dim::symbol(BATCH)),
+        Some(DimensionValue::DimParam(param)) if samples.name == Some(param) => {
             Ok(Dim::symbol(BATCH))
-        }
-        Some(DimensionValue::DimValue(-1)) | None if axis > 0 => {
-            Ok(Dim::symbol(&symbol(&format!("{name}_{axis}"))))
         }
         // Some write `?` where they know no name.
-        Some(DimensionValue::DimParam(param)) if axis > 0 && !names_nothing(param) => {
+        Some(DimensionValue::DimParam(param)) if !names_nothing(param) => {
             Ok(Dim::symbol(&symbol(param)))
         }
-        Some(DimensionValue::DimParam(_)) if axis > 0 => {
-            Ok(Dim::symbol(&symbol(&format!("{name}_{axis}"))))
-        }
-        Some(DimensionValue::DimValue(-1) | DimensionValue::DimParam(_)) | None => {
-            Ok(Dim::symbol(BATCH))
-        }
+        Some(DimensionValue::DimValue(-1) | DimensionValue::DimParam(_)) | None => Ok(unnamed()),
         Some(DimensionValue::DimValue(size)) => match usize::try_from(*size) {
             Ok(size) => Ok(Dim::from(size)),
             Err(_) => unusable(format!("input `{name}` has a dimension of {size}")),
@@ -199,7 +229,7 @@ fn names_nothing(param: &str) -> bool {
 /// A name as it may stand in a dimension.
 fn symbol(name: &str) -> String {
     let fit = |c: char| if c.is_alphanumeric() || c == '_' || c == '.' { c } else { '_' };
-    let fitted: String = name.chars().take(64).map(fit).collect();
+    let fitted: String = name.chars().take(48).map(fit).collect();
     match fitted.chars().next() {
         Some(first) if first.is_alphabetic() || first == '_' => fitted,
         _ => format!("_{fitted}"),
@@ -208,7 +238,7 @@ fn symbol(name: &str) -> String {
 
 fn add_node(
     graph: &mut Graph,
-    names: &mut HashMap<String, Thing>,
+    names: &mut Names,
     (node, opset, wanted): (&NodeProto, i64, Vec<bool>),
     (external, budget): (&External<'_>, &mut Budget),
 ) -> Result<()> {
@@ -255,11 +285,7 @@ fn add_node(
     Ok(())
 }
 
-fn add_outputs(
-    graph: &mut Graph,
-    names: &mut HashMap<String, Thing>,
-    proto: &GraphProto,
-) -> Result<()> {
+fn add_outputs(graph: &mut Graph, names: &mut Names, proto: &GraphProto) -> Result<()> {
     if proto.output.is_empty() {
         return unusable("it has no output".into());
     }
@@ -270,9 +296,19 @@ fn add_outputs(
             return unusable(format!("there are two outputs named `{name}`"));
         }
         let id: ValueId = match names.get(name) {
-            Some(Thing::Value(id)) => *id,
+            Some(Thing::Value(id)) => {
+                // Where a node left nothing to do, another one's value is the output.
+                let id = *id;
+                if matches!(graph.value(id).source, Source::Node(..))
+                    && !graph.outputs.contains(&id)
+                {
+                    graph.values[id.0].name = name.to_owned();
+                }
+                id
+            }
             Some(Thing::Known(Known::Floats(tensor))) => {
-                graph.param(name, Role::Constant, tensor.clone())?
+                let tensor = tensor.clone();
+                names.add_param(graph, name, (Role::Constant, tensor))
             }
             Some(Thing::Missing(what)) => {
                 return unusable(format!("output `{name}` is {what}, which is not computed"));

@@ -27,7 +27,8 @@ pub(crate) fn read(proto: &TensorProto, external: &External<'_>) -> Result<Known
     let shape = shape_of(name, &proto.dims)?;
     let count = elements(&shape).unwrap_or(usize::MAX);
     let kind = proto.data_type.unwrap_or_default();
-    let from_file = external.read(name, proto)?;
+    let need = width(name, kind)?.saturating_mul(count);
+    let from_file = external.read(name, proto, need as u64)?;
     let raw = from_file.as_deref().or(proto.raw_data.as_deref());
     let is_float = [data_type::FLOAT, data_type::FLOAT16, data_type::BFLOAT16, data_type::DOUBLE];
     let check = |got: usize| match got == count {
@@ -62,6 +63,17 @@ pub(crate) fn dtype_of(kind: i32) -> Option<DType> {
         data_type::INT64 | data_type::INT32 => Some(DType::I64),
         data_type::BOOL => Some(DType::Bool),
         _ => None,
+    }
+}
+
+/// The bytes of a number of this type.
+fn width(name: &str, kind: i32) -> Result<usize> {
+    match kind {
+        data_type::INT8 | data_type::UINT8 | data_type::BOOL => Ok(1),
+        data_type::FLOAT16 | data_type::BFLOAT16 | data_type::INT16 | data_type::UINT16 => Ok(2),
+        data_type::FLOAT | data_type::INT32 | data_type::UINT32 => Ok(4),
+        data_type::DOUBLE | data_type::INT64 | data_type::UINT64 => Ok(8),
+        _ => unusable(format!("tensor `{name}` has element type {kind}, which is not read")),
     }
 }
 

@@ -374,11 +374,133 @@ fn weights_outside_are_read_only_from_inside_the_folder() {
         import(&model.encode_to_vec(), Some(&inside), Batch::AsStored)
     };
     assert_eq!(at("w.bin", "4").unwrap().params[0].tensor.data(), [2.0, 3.0]);
+    std::fs::create_dir(inside.join("folder")).unwrap();
     for (location, offset) in
-        [("../secret", "4"), ("/etc/passwd", "0"), ("w.bin", "0"), ("w.bin", "99")]
+        [("../secret", "4"), ("/etc/passwd", "0"), ("w.bin", "0"), ("w.bin", "99"), ("folder", "0")]
     {
         assert!(at(location, offset).is_err(), "{location} {offset}");
     }
+}
+
+/// The answer to one sample of these numbers.
+fn answer(model: &ModelProto, x: Vec<f64>) -> Vec<f64> {
+    let graph = read(model).unwrap();
+    let shape = graph.value(graph.inputs[0]).kind.shape.bind(&[("batch".into(), 1)].into());
+    let x = crate::Array { shape: shape.unwrap(), data: x };
+    crate::evaluate(&graph, &[x], &graph.outputs, 0).unwrap().remove(0).data
+}
+
+#[test]
+fn a_resize_of_opset_10_takes_the_element_after_where_there_are_fewer() {
+    let resize = || vec![node("Resize", &["x", "scales"], "y")];
+    let scales = |scales: &[f32]| vec![floats("scales", &[4], scales.to_vec())];
+    let eight: Vec<f64> = (1..9).map(f64::from).collect();
+    // `test_resize_downsample_nearest` of ONNX 1.5.
+    let small = model(10, &[1, 2, 4], resize(), scales(&[1.0, 1.0, 0.6, 0.6]));
+    assert_eq!(answer(&small, eight.clone()), [1.0, 3.0]);
+    let both = model(10, &[1, 2, 4], resize(), scales(&[1.0, 1.0, 1.5, 0.6]));
+    assert_eq!(answer(&both, eight), [1.0, 3.0, 1.0, 3.0, 5.0, 7.0]);
+}
+
+#[test]
+fn what_another_opset_reads_elsewhere_is_refused_and_not_left_out() {
+    let axes = |op, attribute: &str| {
+        let mut node = node(op, &["x"], "y");
+        node.attribute.push(AttributeProto {
+            name: Some(attribute.into()),
+            ints: vec![1],
+            r#type: Some(attribute_type::INTS),
+            ..AttributeProto::default()
+        });
+        node
+    };
+    for (opset, op) in [(18, "ReduceMean"), (13, "ReduceSum"), (13, "Squeeze")] {
+        let text = refusal(&model(opset, &[1, 4], vec![axes(op, "axes")], vec![]));
+        assert!(text.ends_with("with attribute `axes` is not supported"), "{text}");
+    }
+    let one = || vec![ints("one", vec![1])];
+    let number = || vec![floats("one", &[], vec![0.5])];
+    for (opset, op, stored) in [
+        (11, "ReduceSum", one()),
+        (12, "Squeeze", one()),
+        (9, "Slice", one()),
+        (10, "Pad", one()),
+        (10, "Clip", number()),
+    ] {
+        let text = refusal(&model(opset, &[1, 4], vec![node(op, &["x", "one"], "y")], stored));
+        assert!(text.ends_with("has input 1, which this opset does not know"), "{text}");
+    }
+    let single = with_int(node("ReduceMean", &["x"], "y"), "axes", 1);
+    let text = refusal(&model(13, &[1, 4], vec![single], vec![]));
+    assert!(text.ends_with("has `axes` that is no list of integers"), "{text}");
+}
+
+#[test]
+fn a_normalization_that_gives_the_statistics_of_a_batch_is_refused_before_opset_14() {
+    let stored = || ["s", "b", "m", "v"].map(|name| floats(name, &[2], vec![1.0, 2.0])).to_vec();
+    let mut norm = node("BatchNormalization", &["x", "s", "b", "m", "v"], "y");
+    assert!(read(&model(9, &[2, 4], vec![norm.clone()], stored())).is_ok());
+    norm.output.push("mean".into());
+    let text = refusal(&model(9, &[2, 4], vec![norm], stored()));
+    assert!(text.contains("statistics of a batch"), "{text}");
+}
+
+#[test]
+fn casts_of_what_is_known_may_say_how_8_bit_floats_saturate() {
+    let cast =
+        |x: &str, y: &str, to| with_int(with_int(node("Cast", &[x], y), "to", to), "saturate", 1);
+    let nodes = vec![
+        node("Shape", &["x"], "s"),
+        cast("s", "t", i64::from(data_type::INT64)),
+        node("Reshape", &["x", "t"], "r"),
+        cast("w", "v", i64::from(data_type::FLOAT)),
+        node("Add", &["r", "v"], "y"),
+    ];
+    let graph = read(&model(20, &[4], nodes, vec![floats("w", &[1], vec![1.0])])).unwrap();
+    assert_eq!(graph.nodes.len(), 1);
+}
+
+/// The shapes of the inputs of a file whose inputs have these dimensions: names, or numbers.
+fn shapes_of(inputs: &[&[&str]], batch: Batch) -> Vec<String> {
+    let mut file = model(17, &[1], vec![node("Relu", &["x0"], "y")], vec![]);
+    let info = |(at, dims): (usize, &&[&str])| {
+        let value = |text: &&str| match text.parse() {
+            Ok(number) => DimensionValue::DimValue(number),
+            Err(_) => DimensionValue::DimParam((*text).into()),
+        };
+        let dim = dims.iter().map(|text| DimensionProto { value: Some(value(text)) }).collect();
+        let tensor = TensorTypeProto {
+            elem_type: Some(data_type::FLOAT),
+            shape: Some(TensorShapeProto { dim }),
+        };
+        let kind = TypeProto { tensor_type: Some(tensor) };
+        ValueInfoProto { name: Some(format!("x{at}")), r#type: Some(kind) }
+    };
+    file.graph.as_mut().unwrap().input = inputs.iter().enumerate().map(info).collect();
+    let graph = import(&file.encode_to_vec(), None, batch).unwrap();
+    graph.inputs.iter().map(|id| graph.value(*id).kind.shape.to_string()).collect()
+}
+
+#[test]
+fn one_name_of_a_file_counts_samples_wherever_it_stands() {
+    let stored = |inputs: &[&[&str]]| shapes_of(inputs, Batch::AsStored);
+    assert_eq!(stored(&[&["N", "T", "8"], &["1", "N", "4"]]), ["[batch, T, 8]", "[1, batch, 4]"]);
+    assert_eq!(stored(&[&["seq", "batch", "8"]]), ["[seq, batch, 8]"]);
+    assert_eq!(stored(&[&["nodes", "4"], &["edges", "2"]]), ["[batch, 4]", "[edges, 2]"]);
+    assert_eq!(stored(&[&["?", "?"], &["-1", "2"]]), ["[batch, x0_1]", "[batch, 2]"]);
+    let any = |inputs: &[&[&str]]| shapes_of(inputs, Batch::Symbolic);
+    assert_eq!(any(&[&["1", "3"], &["1", "1"]]), ["[batch, 3]", "[batch, 1]"]);
+    assert_eq!(any(&[&["N", "3"], &["1", "4"]]), ["[batch, 3]", "[1, 4]"]);
+}
+
+#[test]
+fn an_output_keeps_its_name_where_a_node_has_nothing_to_do() {
+    let nodes = vec![
+        node("Relu", &["x"], "h"),
+        with_int(node("Cast", &["h"], "y"), "to", i64::from(data_type::FLOAT)),
+    ];
+    let graph = read(&model(17, &[4], nodes, vec![])).unwrap();
+    assert_eq!(graph.value(graph.outputs[0]).name, "y");
 }
 
 #[test]

@@ -96,6 +96,7 @@ pub(crate) fn write(op: &Op, to: &mut Draft<'_, '_>) -> Result<()> {
         Op::Softmax(op) => layout::along(op.axis, to),
         Op::Split(op) => layout::split(op, to),
         Op::Squeeze(op) => layout::axes(&op.axes, to),
+        Op::Standardize(op) => normalization::standardize(op, to),
         Op::Transpose(op) => layout::transpose(op, to),
         Op::Unsqueeze(op) => layout::axes(&op.axes, to),
         _ => to.refuse("it belongs to training, export the network without it"),

@@ -4,11 +4,12 @@
 
 use crate::Result;
 use crate::graph::Graph;
-use crate::onnx::context::{Context, Thing};
+use crate::onnx::context::Context;
 use crate::onnx::known::{Extent, Ints, Known};
+use crate::onnx::names::Thing;
 use crate::tensor::{DType, Tensor};
 
-use super::{MAX_ELEMENTS, run};
+use super::{MAX_ELEMENTS, inputs, run};
 
 /// What the node makes of them; `None` if that is not for this file to say.
 pub(super) fn compute(cx: &mut Context<'_>, first: Ints) -> Result<Option<Known>> {
@@ -22,7 +23,7 @@ pub(super) fn compute(cx: &mut Context<'_>, first: Ints) -> Result<Option<Known>
         "Cast" => cast(cx, first),
         // Only rank 0 and 1 exist here, so that a new axis or a reshape gives a line, or one number.
         "Unsqueeze" if first.shape.is_empty() => {
-            let axes = if cx.opset < 13 { cx.ints("axes") } else { cx.known_ints(1)? };
+            let axes = cx.moved_ints("axes", 12, 1)?;
             if axes.is_none_or(|axes| axes != [0] && axes != [-1]) {
                 return Ok(None);
             }
@@ -53,6 +54,7 @@ pub(super) fn compute(cx: &mut Context<'_>, first: Ints) -> Result<Option<Known>
 }
 
 fn cast(cx: &mut Context<'_>, from: Ints) -> Result<Option<Known>> {
+    cx.pass(&["saturate", "round_mode"]);
     let to = cx.element_type("to")?;
     let ints = |data| Ok(Some(Known::Ints(Ints { dtype: to, shape: from.shape.clone(), data })));
     match to {
@@ -106,9 +108,13 @@ fn concat(cx: &mut Context<'_>) -> Result<Option<Known>> {
 
 /// A part of a line, as a slice of its places.
 fn slice(cx: &mut Context<'_>, from: &Ints) -> Result<Vec<Extent>> {
+    // Places are floats here.
+    if from.data.len() > 1 << f32::MANTISSA_DIGITS {
+        return cx.refuse("of so many integers is not supported");
+    }
     let mut graph = Graph::new("slice");
     let places = (0..from.data.len()).map(|i| i as f32).collect();
-    let mut names = cx.names.clone();
+    let mut names = inputs(cx);
     let tensor = Tensor::new(&from.shape, places)?;
     names.insert(cx.input(0).unwrap_or_default().to_owned(), Thing::Known(Known::Floats(tensor)));
     let mut inner = Context::new(&mut graph, &mut names, cx.node, (cx.name, cx.opset));

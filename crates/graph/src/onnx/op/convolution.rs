@@ -27,9 +27,9 @@ fn listed(cx: &mut Context<'_>, kernel: Vec<i64>) -> Result<Window> {
     let rank = kernel.len();
     let listed = [
         kernel,
-        cx.ints("strides").unwrap_or_else(|| vec![1; rank]),
-        cx.ints("dilations").unwrap_or_else(|| vec![1; rank]),
-        cx.ints("pads").unwrap_or_else(|| vec![0; 2 * rank]),
+        cx.ints("strides")?.unwrap_or_else(|| vec![1; rank]),
+        cx.ints("dilations")?.unwrap_or_else(|| vec![1; rank]),
+        cx.ints("pads")?.unwrap_or_else(|| vec![0; 2 * rank]),
     ];
     let mut lists = Vec::new();
     for (name, list) in NAMES.into_iter().zip(listed) {
@@ -56,10 +56,10 @@ fn groups(cx: &mut Context<'_>) -> Result<usize> {
 }
 
 /// The sizes of a weight's kernel, if `kernel_shape` does not say them.
-fn kernel_of(cx: &mut Context<'_>, w: ValueId) -> Vec<i64> {
+fn kernel_of(cx: &mut Context<'_>, w: ValueId) -> Result<Vec<i64>> {
     let sizes = cx.shape(w).0.into_iter().skip(2).map(|dim| dim.fixed().map_or(-1, |n| n as i64));
     let sizes = sizes.collect();
-    cx.ints("kernel_shape").unwrap_or(sizes)
+    Ok(cx.ints("kernel_shape")?.unwrap_or(sizes))
 }
 
 /// Padding that gives `⌈size / stride⌉` outputs, the odd element at the end (upper) or the beginning.
@@ -91,7 +91,7 @@ fn same(cx: &Context<'_>, x: ValueId, mut window: Window, upper: bool) -> Result
 
 pub(crate) fn conv(cx: &mut Context<'_>) -> Result<ValueId> {
     let (x, w) = (cx.value(0)?, cx.param(1, Role::Weight)?);
-    let kernel = kernel_of(cx, w);
+    let kernel = kernel_of(cx, w)?;
     let window = window(cx, x, kernel)?;
     let group = groups(cx)?;
     let mut inputs = vec![x, w];
@@ -104,10 +104,10 @@ pub(crate) fn conv(cx: &mut Context<'_>) -> Result<ValueId> {
 /// Padding may follow from the size that is wanted: what is missing to it goes to the end.
 pub(crate) fn conv_transpose(cx: &mut Context<'_>) -> Result<ValueId> {
     let (x, w) = (cx.value(0)?, cx.param(1, Role::Weight)?);
-    let kernel = kernel_of(cx, w);
+    let kernel = kernel_of(cx, w)?;
     let mut window = listed(cx, kernel)?;
     let rank = window.rank();
-    let mut output_padding = match cx.ints("output_padding") {
+    let mut output_padding = match cx.ints("output_padding")? {
         Some(list) => counts(cx, "output_padding", &list)?,
         None => vec![0; rank],
     };
@@ -117,7 +117,7 @@ pub(crate) fn conv_transpose(cx: &mut Context<'_>) -> Result<ValueId> {
     if !fits {
         return cx.refuse(format!("with {window:?} over {shape} is not supported"));
     }
-    let wanted = cx.ints("output_shape");
+    let wanted = cx.ints("output_shape")?;
     let auto = cx.text("auto_pad", "NOTSET")?;
     match (wanted, auto.as_str()) {
         (Some(sizes), _) => {
@@ -187,7 +187,7 @@ pub(crate) fn global_max_pool(cx: &mut Context<'_>) -> Result<ValueId> {
 }
 
 fn pool_window(cx: &mut Context<'_>, x: ValueId) -> Result<Window> {
-    match cx.ints("kernel_shape") {
+    match cx.ints("kernel_shape")? {
         Some(kernel) => window(cx, x, kernel),
         None => cx.refuse("has no kernel_shape"),
     }
@@ -219,6 +219,10 @@ pub(crate) fn batch_normalization(cx: &mut Context<'_>) -> Result<ValueId> {
     let momentum = cx.float("momentum", 0.9)?;
     if cx.flag("training_mode")? {
         return cx.refuse("in training mode is not supported");
+    }
+    // Further outputs were what said so before.
+    if cx.opset < 14 && cx.node.output.iter().skip(1).any(|name| !name.is_empty()) {
+        return cx.refuse("that gives the statistics of a batch is not supported");
     }
     if cx.opset < 9 && cx.int("spatial", 1)? == 0 {
         return cx.refuse("with spatial = 0 is not supported");

@@ -109,6 +109,9 @@ pub(crate) fn celu(cx: &mut Context<'_>) -> Result<ValueId> {
     if alpha == 1.0 {
         return cx.add(Elu { alpha }, &[x]);
     }
+    if alpha <= 0.0 || alpha.is_nan() {
+        return cx.refuse(format!("with alpha {alpha} is not supported"));
+    }
     let scale = cx.number(alpha)?;
     let within = cx.add(Div, &[x, scale])?;
     let bent = cx.add(Elu { alpha: 1.0 }, &[within])?;
@@ -163,7 +166,7 @@ pub(crate) fn pow(cx: &mut Context<'_>) -> Result<ValueId> {
     let exponent = match (cx.known(1), cx.known_ints(1)) {
         (Some(Known::Ints(ints)), Ok(Some(data))) => {
             let shape = ints.shape.clone();
-            cx.constant(Tensor::new(&shape, data.iter().map(|&n| n as f32).collect())?)?
+            cx.constant(Tensor::new(&shape, data.iter().map(|&n| n as f32).collect())?)
         }
         _ => cx.value(1)?,
     };

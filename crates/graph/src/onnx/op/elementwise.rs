@@ -86,6 +86,7 @@ pub(crate) fn clip(cx: &mut Context<'_>) -> Result<ValueId> {
     let x = cx.value(0)?;
     let is_known = |cx: &Context<'_>, at| cx.input(at).is_none() || cx.known_float(at).is_ok();
     let limits = if cx.opset < 11 {
+        cx.takes(1)?;
         [cx.float("min", f32::MIN)?, cx.float("max", f32::MAX)?].map(Some)
     } else if cx.dtype(x) == DType::F32 && is_known(cx, 1) && is_known(cx, 2) {
         [cx.known_float(1)?, cx.known_float(2)?]

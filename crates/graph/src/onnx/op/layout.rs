@@ -2,8 +2,9 @@
 
 use crate::Result;
 use crate::graph::ValueId;
-use crate::onnx::context::{Context, Thing};
+use crate::onnx::context::Context;
 use crate::onnx::known::{Extent, listed};
+use crate::onnx::names::Thing;
 use crate::onnx::stored::MAX_RANK;
 use crate::op::{Concat, Expand, Flatten, Pad, PadMode, Slice, Split, Transpose};
 use crate::shape::{Dim, Shape};
@@ -25,7 +26,7 @@ pub(crate) fn flatten(cx: &mut Context<'_>) -> Result<ValueId> {
 pub(crate) fn transpose(cx: &mut Context<'_>) -> Result<ValueId> {
     let x = cx.value(0)?;
     let rank = cx.rank(x);
-    let listed = cx.ints("perm").unwrap_or_else(|| (0..rank as i64).rev().collect());
+    let listed = cx.ints("perm")?.unwrap_or_else(|| (0..rank as i64).rev().collect());
     match listed.iter().map(|&axis| usize::try_from(axis)).collect() {
         Ok(perm) => cx.add(Transpose { perm }, &[x]),
         Err(_) => cx.refuse(format!("has perm {listed:?}")),
@@ -37,8 +38,11 @@ pub(crate) fn reshape(cx: &mut Context<'_>) -> Result<ValueId> {
     let x = cx.value(0)?;
     let allow_zero = cx.flag("allowzero")?;
     let Some(extents) = cx.known_extents(1)? else { return cx.refuse("has no shape") };
+    if extents.data.len() > MAX_RANK {
+        return cx.refuse(format!("makes {} dimensions", extents.data.len()));
+    }
     let (from, mut rest, mut dims) = (cx.shape(x), None, Vec::new());
-    for (i, extent) in extents.data.iter().enumerate().take(MAX_RANK) {
+    for (i, extent) in extents.data.iter().enumerate() {
         let dim = match extent {
             Extent::Number(0) if !allow_zero => from.0.get(i).cloned(),
             Extent::Number(-1) if rest.is_none() => {
@@ -75,8 +79,7 @@ pub(crate) fn reshape(cx: &mut Context<'_>) -> Result<ValueId> {
 
 /// Axes are an attribute up to opset 12, an input from 13 on.
 fn axes(cx: &mut Context<'_>) -> Result<Option<Vec<i64>>> {
-    let listed = cx.ints("axes");
-    if cx.opset < 13 { Ok(listed) } else { cx.known_ints(1) }
+    cx.moved_ints("axes", 12, 1)
 }
 
 pub(crate) fn squeeze(cx: &mut Context<'_>) -> Result<ValueId> {
@@ -132,7 +135,8 @@ pub(crate) fn expand(cx: &mut Context<'_>) -> Result<ValueId> {
 pub(crate) fn slice(cx: &mut Context<'_>) -> Result<ValueId> {
     let x = cx.value(0)?;
     let (starts, ends, axes, steps) = if cx.opset < 10 {
-        (cx.ints("starts"), cx.ints("ends"), cx.ints("axes"), None)
+        cx.takes(1)?;
+        (cx.ints("starts")?, cx.ints("ends")?, cx.ints("axes")?, None)
     } else {
         (cx.known_ints(1)?, cx.known_ints(2)?, cx.known_ints(3)?, cx.known_ints(4)?)
     };
@@ -155,7 +159,8 @@ pub(crate) fn pad(cx: &mut Context<'_>) -> Result<ValueId> {
         other => return cx.refuse(format!("with mode {other} is not supported")),
     };
     let (listed, value, axes) = if cx.opset < 11 {
-        (cx.ints("pads"), cx.float("value", 0.0)?, None)
+        cx.takes(1)?;
+        (cx.ints("pads")?, cx.float("value", 0.0)?, None)
     } else {
         let axes = if cx.input(3).is_some() { cx.known_ints(3)? } else { None };
         (cx.known_ints(1)?, cx.known_float(2)?.unwrap_or(0.0), axes)
@@ -203,8 +208,7 @@ pub(crate) fn split(cx: &mut Context<'_>) -> Result<ValueId> {
     let (x, axis) = (cx.value(0)?, cx.int("axis", 0)?);
     let shape = cx.shape(x);
     let at = cx.place(axis, shape.rank())?;
-    let listed = cx.ints("split");
-    let listed = if cx.opset < 13 { listed } else { cx.known_ints(1)? };
+    let listed = cx.moved_ints("split", 12, 1)?;
     let count = cx.node.output.len();
     if cx.opset >= 18 {
         let told = cx.int("num_outputs", count as i64)?;

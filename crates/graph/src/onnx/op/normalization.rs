@@ -2,7 +2,8 @@
 
 use crate::Result;
 use crate::graph::{Role, ValueId};
-use crate::onnx::context::{Context, Thing};
+use crate::onnx::context::Context;
+use crate::onnx::names::Thing;
 use crate::op::{
     Add, AveragePool, Div, Expand, GroupNormalization, InstanceNormalization, LayerNormalization,
     Mul, Pow, Reciprocal, ReduceMean, Sqrt, Standardize, Sub, Window,
@@ -94,7 +95,7 @@ pub(crate) fn group(cx: &mut Context<'_>) -> Result<ValueId> {
 /// `(x − mean) / (√var + 1e-9)` over some axes.
 pub(crate) fn mean_variance(cx: &mut Context<'_>) -> Result<ValueId> {
     let x = cx.value(0)?;
-    let axes = cx.ints("axes").unwrap_or_else(|| vec![0, 2, 3]);
+    let axes = cx.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]);
     let mean =
         |cx: &mut Context<'_>, x| cx.add(ReduceMean { axes: axes.clone(), keepdims: true }, &[x]);
     let center = mean(cx, x)?;

@@ -5,7 +5,8 @@
 use super::unrolled;
 use crate::Result;
 use crate::graph::{Role, ValueId};
-use crate::onnx::context::{Context, Thing};
+use crate::onnx::context::Context;
+use crate::onnx::names::Thing;
 use crate::op::{Direction, Expand, GRU, LSTM, Transpose};
 use crate::shape::{Dim, Shape};
 

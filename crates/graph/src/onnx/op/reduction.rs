@@ -11,8 +11,7 @@ use crate::shape::Shape;
 
 /// Axes are an attribute up to opset `last`, an input afterwards; `None` if nothing is to be reduced.
 fn axes(cx: &mut Context<'_>, last: i64) -> Result<Option<Vec<i64>>> {
-    let listed = cx.ints("axes");
-    let axes = if cx.opset <= last { listed } else { cx.known_ints(1)? };
+    let axes = cx.moved_ints("axes", last, 1)?;
     let noop = cx.flag("noop_with_empty_axes")?;
     Ok(match axes.unwrap_or_default() {
         empty if empty.is_empty() && noop => None,

@@ -28,7 +28,7 @@ pub(crate) fn resize(cx: &mut Context<'_>) -> Result<ValueId> {
     let form = form(cx)?;
     let rank = cx.rank(x);
     let mut places = Vec::new();
-    for axis in cx.ints("axes").unwrap_or_else(|| (0..rank as i64).collect()) {
+    for axis in cx.ints("axes")?.unwrap_or_else(|| (0..rank as i64).collect()) {
         places.push(cx.place(axis, rank)?);
     }
     let policy = cx.text("keep_aspect_ratio_policy", "stretch")?;
@@ -63,7 +63,12 @@ fn simple(cx: &mut Context<'_>, scales: Option<Vec<f32>>) -> Result<ValueId> {
     let Some(scales) = scales else { return cx.refuse("has no scales") };
     let places: Vec<usize> = (0..cx.rank(x)).collect();
     let axes = by_scales(cx, x, &places, &scales)?;
-    finish(cx, x, Resize { axes, mode, ..Resize::repeated(&[], 1) })
+    let form = Resize { mode, ..Resize::repeated(&[], 1) };
+    // The nearest element is the one before when there are more, the one after when there are fewer, as onnxruntime has it.
+    let (fewer, more) = axes.into_iter().partition(|entry| entry.scale < 1.0);
+    let nearest = ResizeRounding::Ceil;
+    let x = finish(cx, x, Resize { axes: fewer, nearest, ..form.clone() })?;
+    finish(cx, x, Resize { axes: more, ..form })
 }
 
 fn mode(cx: &mut Context<'_>) -> Result<ResizeMode> {

@@ -5,6 +5,7 @@ use crate::onnx::export::attribute::{int, ints, signed, text};
 use crate::onnx::export::writer::Draft;
 use crate::op::{Pad, PadMode, Reshape, Select, Slice, Split, Transpose};
 use crate::shape::Dim;
+use crate::tensor::DType;
 
 /// An op whose only attribute is `axis`.
 pub(crate) fn along(axis: i64, to: &mut Draft<'_, '_>) -> Result<()> {
@@ -44,7 +45,12 @@ pub(crate) fn pad(op: &Pad, to: &mut Draft<'_, '_>) -> Result<()> {
     let mut further = vec![to.ints("pads", &signed(&op.pads))];
     let mode = match op.mode {
         PadMode::Constant => {
-            further.push(to.number("value", op.value));
+            match to.dtype(0) {
+                DType::F32 => further.push(to.number("value", op.value)),
+                // What is left out is 0 of any type.
+                _ if op.value == 0.0 => {}
+                other => return to.refuse(format!("pads {other:?} with {}", op.value)),
+            }
             "constant"
         }
         PadMode::Reflect => "reflect",

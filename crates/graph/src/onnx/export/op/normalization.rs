@@ -5,7 +5,7 @@ use crate::Shape;
 use crate::onnx::export::attribute::{float, int};
 use crate::onnx::export::writer::Draft;
 use crate::op::{
-    BatchNormalization, GroupNormalization, InstanceNormalization, LayerNormalization,
+    BatchNormalization, GroupNormalization, InstanceNormalization, LayerNormalization, Standardize,
 };
 
 pub(crate) fn batch(op: &BatchNormalization, to: &mut Draft<'_, '_>) -> Result<()> {
@@ -21,6 +21,19 @@ pub(crate) fn instance(op: &InstanceNormalization, to: &mut Draft<'_, '_>) -> Re
 
 pub(crate) fn layer(op: &LayerNormalization, to: &mut Draft<'_, '_>) -> Result<()> {
     to.with(vec![int("axis", op.axis), float("epsilon", op.epsilon)])
+}
+
+/// A layer normalization whose scale is 1.
+pub(crate) fn standardize(op: &Standardize, to: &mut Draft<'_, '_>) -> Result<()> {
+    let shape = to.shape(0);
+    let at = if op.axis < 0 { op.axis + shape.rank() as i64 } else { op.axis };
+    let Some(sizes) = Shape(shape.0[at as usize..].to_vec()).fixed() else {
+        return to.refuse("its sizes are not known before the network runs");
+    };
+    let ones = vec![1.0; sizes.iter().product()];
+    let scale = to.floats("ones", &sizes, &ones);
+    let inputs = [to.inputs(), vec![scale]].concat();
+    to.last("LayerNormalization", inputs, vec![int("axis", op.axis), float("epsilon", op.epsilon)])
 }
 
 /// Every group as one channel of an instance normalization, then scale and bias of the real channels; an op of its own
