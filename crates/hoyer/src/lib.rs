@@ -8,9 +8,11 @@ pub mod compress;
 pub mod error;
 mod machine;
 pub mod model_file;
+mod probe;
 pub mod report;
 pub mod result;
 pub mod samples;
+mod samples_apart;
 pub mod score;
 pub mod without_dead;
 

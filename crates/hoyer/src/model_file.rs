@@ -9,6 +9,7 @@ use hoyer_graph::onnx::{self, Batch};
 use hoyer_graph::{Graph, weights};
 
 use crate::error::{Error, Result};
+use crate::samples_apart::{samples_apart, takes_one};
 
 /// What a file holds; its name ends so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,14 +52,26 @@ pub fn is_model_file(path: &Path) -> bool {
     matches!(Format::of(path), Some(Format::Hoyer | Format::Onnx))
 }
 
-/// Reads a network and what its file says of it; one from an ONNX file takes any number of samples.
+/// Reads a network and what its file says of it. One from an ONNX file for one sample takes any number of them, where
+/// samples stay apart in it.
 ///
 /// # Errors
 /// If the file cannot be read, or holds what hoyer cannot use: which node, and why.
 pub fn load(path: &Path) -> Result<(Graph, Metadata)> {
     match Format::of(path) {
-        Some(Format::Onnx) => Ok(onnx::load(path, Batch::Symbolic)?),
+        Some(Format::Onnx) => from_onnx(path),
         Some(Format::Safetensors) => Err(Error::OnlyWeights { path: path.into() }),
         _ => Ok(container::load(path)?),
     }
+}
+
+fn from_onnx(path: &Path) -> Result<(Graph, Metadata)> {
+    let (one, metadata) = onnx::load(path, Batch::AsStored)?;
+    if takes_one(&one) {
+        match onnx::load(path, Batch::Symbolic) {
+            Ok((many, metadata)) if samples_apart(&one, &many) => return Ok((many, metadata)),
+            _ => {}
+        }
+    }
+    Ok((one, metadata))
 }
