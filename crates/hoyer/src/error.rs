@@ -39,6 +39,11 @@ pub enum Error {
     /// A file with parameters, where a network is needed.
     #[error("{} holds parameters but no network; give the network, and this with --weights", path.display())]
     OnlyWeights { path: std::path::PathBuf },
+    /// A network for a fixed number of samples.
+    #[error(
+        "model `{model}` takes {shape}, need a first dimension for any number of samples: export it with one"
+    )]
+    FixedBatch { model: String, shape: String },
     /// A network and samples that do not belong together.
     #[error("model `{model}` takes {takes}, data set `{data}` has {has}")]
     DoesNotFit { model: String, takes: String, data: String, has: String },

@@ -31,8 +31,15 @@ pub struct Score {
 /// answers with its classes.
 ///
 /// # Errors
-/// [`Error::DoesNotFit`] if not.
+/// [`Error::DoesNotFit`] if not, [`Error::FixedBatch`] if it takes a fixed number of them.
 pub fn check_fit(graph: &Graph, dataset: &Dataset) -> Result<()> {
+    if let Some(id) = graph.inputs.first() {
+        let shape = &graph.value(*id).kind.shape;
+        if shape.0.first().is_some_and(|first| first.fixed().is_some()) {
+            let (model, shape) = (graph.name.clone(), shape.to_string());
+            return Err(Error::FixedBatch { model, shape });
+        }
+    }
     let of_one = |id: Option<&hoyer_graph::ValueId>| {
         let kind = &graph.value(*id?).kind;
         let shape = Some(&kind.shape).filter(|_| kind.dtype == DType::F32)?;

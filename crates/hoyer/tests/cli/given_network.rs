@@ -4,9 +4,9 @@ use std::path::Path;
 
 use hoyer::result::RunResult;
 use hoyer_graph::container::{self, Metadata};
-use hoyer_graph::{Graph, Softmax};
+use hoyer_graph::{Div, Flatten, Gemm, Graph, ReduceMax, Role, Softmax, Tensor, Type, onnx};
 
-use crate::shell::{refused, result, run};
+use crate::shell::{done, refused, result, run};
 
 /// A folder with a trained network.
 fn trained(epochs: usize) -> tempfile::TempDir {
@@ -100,4 +100,42 @@ fn a_run_that_goes_on_takes_no_flags_that_would_make_it_another() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains("cannot be used with"), "{flag}: {text}");
     }
+}
+
+/// An ONNX file of a network for one image of 8 x 8, which may be divided by the largest number of all that is given.
+fn for_one_sample(divided: bool) -> Vec<u8> {
+    let mut g = Graph::new("one");
+    let mut x = g.input("x", Type::f32([1, 8, 8]));
+    if divided {
+        let most = ReduceMax { axes: vec![], keepdims: true };
+        let most = g.add("most", most, &[x]).unwrap();
+        x = g.add("div", Div, &[x, most]).unwrap();
+    }
+    let x = g.add("flat", Flatten { axis: 1 }, &[x]).unwrap();
+    let numbers = (0..640).map(|i| (i * 7919 % 1013) as f32 / 1013.0 - 0.5).collect();
+    let weight = Tensor::new(&[10, 64], numbers).unwrap();
+    let w = g.param("w", Role::Weight, weight).unwrap();
+    let y = g.add("fc", Gemm::linear(), &[x, w]).unwrap();
+    g.outputs.push(y);
+    onnx::export(&g, &Metadata::default()).unwrap()
+}
+
+#[test]
+fn one_that_was_exported_for_one_sample_takes_more_where_they_stay_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("apart.onnx"), for_one_sample(false)).unwrap();
+    std::fs::write(folder.join("mixed.onnx"), for_one_sample(true)).unwrap();
+    assert!(done(folder, "inspect apart.onnx").starts_with("one: x [batch, 8, 8] -> "));
+    assert!(done(folder, "eval apart.onnx --data digits").contains("359 test samples"));
+    assert!(done(folder, "inspect mixed.onnx").starts_with("one: x [1, 8, 8] -> "));
+    let need = "model `one` takes [1, 8, 8], need a first dimension for any number of samples";
+    for line in [
+        "eval mixed.onnx --data digits",
+        "compress mixed.onnx --data digits --budget macs=300 -o a",
+    ] {
+        let text = refused(folder, line);
+        assert!(text.contains(need), "{text}");
+    }
+    assert!(!folder.join("a").exists());
 }

@@ -193,6 +193,8 @@ fn integers_and_truth_values_come_back() {
     let both = put(&mut g, "both", And, &[above, mask]);
     put(&mut g, "chosen", Where, &[both, x, zero]);
     put(&mut g, "not", Not, &[both]);
+    let pads = Pad { pads: vec![0, 1, 0, 0, 0, 1], mode: PadMode::Constant, value: 0.0 };
+    put(&mut g, "padded", pads, &[whole]);
     put(&mut g, "rows", Gather { axis: 1 }, &[whole, table]);
     put(&mut g, "picked", Select { axis: 2, indices: vec![3, 1] }, &[x]);
     for (name, op) in [
@@ -212,4 +214,14 @@ fn integers_and_truth_values_come_back() {
         |g: &Graph| -> Vec<Type> { g.outputs.iter().map(|id| g.value(*id).kind.clone()).collect() };
     assert_eq!(kinds(&read), kinds(&g));
     assert_eq!(answers(&read), answers(&g));
+}
+
+#[test]
+fn a_normalization_without_a_scale_is_written_with_ones() {
+    let g = one(Standardize { axis: -2, epsilon: 1e-3 }, numbers(&[3, 4]));
+    let ones = &proto(&g).graph.unwrap().initializer[0];
+    assert_eq!(ones.dims, [3, 4]);
+    let read = through_a_file(&g);
+    let (a, b) = (&answers(&read)[0], &answers(&g)[0]);
+    assert!(a.data.iter().zip(&b.data).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
 }
