@@ -70,7 +70,8 @@ impl<'a> Compiler<'a> {
         let updated = graph.updates.iter().map(|update| update.value);
         let kept: Vec<ValueId> = outputs.iter().copied().chain(updated).collect();
         let needed = needed(graph, &kept);
-        let (absorbed, gates) = (absorbed(graph, &kept), gates(graph, &kept));
+        let absorbed = absorbed(graph, &kept);
+        let gates = gates(graph, &kept, &absorbed);
         let losses = losses(graph, &needed);
         let (prepared, lens) = (Vec::new(), vec![None; graph.values.len()]);
         let is_trained = false;
@@ -108,10 +109,13 @@ impl<'a> Compiler<'a> {
         &self.absorbed
     }
 
-    pub(crate) fn program(mut self, pool: &Arc<Pool>) -> Program {
+    /// # Errors
+    /// [`Error::TooLarge`] if there is no memory for the values.
+    pub(crate) fn program(mut self, pool: &Arc<Pool>) -> Result<Program> {
         let mut schedule = self.schedule();
         let lives = self.lives(&schedule);
         let layout = lay_out(&lives.list);
+        self.check_memory(&layout.sizes)?;
         let mut integers = Vec::new();
         let places = self.places(&lives, &layout.buffer, &mut integers);
         let (mut steps, mut scratch) = (Vec::new(), 0);
@@ -127,7 +131,7 @@ impl<'a> Compiler<'a> {
             (update.param, places[update.value.0].expect("updates are kept, so they are placed"))
         });
         let buffer = |(i, &len): (usize, &usize)| Aligned::zeros(len, i);
-        Program {
+        Ok(Program {
             pool: Arc::clone(pool),
             steps,
             updates: updates.collect(),
@@ -135,7 +139,21 @@ impl<'a> Compiler<'a> {
             integers,
             places,
             scratch: Aligned::zeros(scratch, layout.sizes.len()),
+        })
+    }
+
+    /// Asks for the memory of all values at once, and gives it back: a refusal is an error then, and no end of the process.
+    fn check_memory(&self, buffers: &[usize]) -> Result<()> {
+        let integers = (0..self.graph.values.len()).map(ValueId).filter(|id| !self.is_f32(*id));
+        let halves = integers.filter(|id| self.needed[id.0]).map(|id| self.len(id)).map(|n| n * 2);
+        let total = buffers.iter().copied().chain(halves).fold(0, usize::saturating_add);
+        if Vec::<f32>::new().try_reserve_exact(total).is_ok() {
+            return Ok(());
         }
+        let needed = (0..self.graph.values.len()).map(ValueId).filter(|id| self.needed[id.0]);
+        let largest = needed.max_by_key(|id| self.len(*id)).unwrap_or(ValueId(0));
+        let value = self.graph.value(largest).name.clone();
+        Err(Error::TooLarge { value, shape: self.shapes[largest.0].clone() })
     }
 
     fn len(&self, id: ValueId) -> usize {
@@ -177,7 +195,9 @@ impl<'a> Compiler<'a> {
         }
         let mut steps = Vec::new();
         for (i, node) in self.graph.nodes.iter().enumerate() {
-            let wanted = node.outputs.iter().any(|id| self.needed[id.0]);
+            let ready = self.prepared.get(i).and_then(Option::as_ref);
+            let writes = ready.map_or(&node.outputs, |ready| &ready.writes);
+            let wanted = writes.iter().any(|id| self.needed[id.0]);
             // A constant has its numbers from the start.
             let is_constant = matches!(node.op, Op::Constant(_));
             if melted[i] || is_view(&node.op) || is_constant || !wanted {
@@ -221,7 +241,9 @@ impl<'a> Compiler<'a> {
                 last[shown(self.graph, input).0] = i + 1;
             }
         }
-        for &id in &self.kept {
+        // A network that answers may be asked again: its input stays what it is.
+        let asked = self.is_trained.then_some(&self.graph.inputs);
+        for &id in self.kept.iter().chain(asked.into_iter().flatten()) {
             last[shown(self.graph, id).0] = usize::MAX;
         }
         last

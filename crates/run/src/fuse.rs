@@ -46,12 +46,17 @@ pub(crate) struct Gated {
     pub(crate) reads: ValueId,
 }
 
-/// For every node: the gradient of limits that it computes before its own, if any.
-pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<Gated>> {
+/// For every node: the gradient of limits that it computes before its own, if any, and if no other node has absorbed it.
+pub(crate) fn gates(
+    graph: &Graph,
+    kept: &[ValueId],
+    absorbed: &[Option<(NodeId, Activation)>],
+) -> Vec<Option<Gated>> {
     let readers = graph.readers();
+    let is_taken = |node: NodeId| absorbed.iter().flatten().any(|(taken, _)| *taken == node);
     let gate = |node: &hoyer_graph::Node| {
+        let Op::BatchNormalizationGradient(_) = node.op else { return None };
         let dy = *node.inputs.first()?;
-        let takes = matches!(node.op, Op::BatchNormalizationGradient(_));
         let Source::Node(before, _) = graph.value(dy).source else { return None };
         let limits = match &graph.node(before).op {
             Op::ReluGradient(_) => Activation::Relu.limits(),
@@ -65,7 +70,7 @@ pub(crate) fn gates(graph: &Graph, kept: &[ValueId]) -> Vec<Option<Gated>> {
             Some(shift) => (Gate::Again(limits), shift),
             None => (Gate::Given(limits), y),
         };
-        (takes && alone && once).then_some(Gated { node: before, gate, reads })
+        (alone && once && !is_taken(before)).then_some(Gated { node: before, gate, reads })
     };
     graph.nodes.iter().map(gate).collect()
 }

@@ -90,7 +90,7 @@ impl Inference {
         let site = steps::Site { graph: &graph, shapes: compiler.shapes(), layouts: &layouts };
         let prepared = steps::prepare(&site, &layers, &fused);
         let lens = (0..graph.values.len()).map(|i| site.len(ValueId(i))).collect();
-        let program = compiler.with(prepared, lens).trained().program(pool);
+        let program = compiler.with(prepared, lens).trained().program(pool)?;
         let plan = plan::plan(&graph, &program, &layers, &fused);
         let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
         Ok(Self { program, params: graph.params, inputs, outputs, plan })

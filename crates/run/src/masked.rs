@@ -77,6 +77,6 @@ impl Program {
         let prepared = steps::prepare(graph, &layers, compiler.absorbed());
         let lens = vec![None; graph.values.len()];
         let plan = Plan { steps: layers.iter().map(|layer| layer.plan_step(graph)).collect() };
-        Ok((compiler.with(prepared, lens).program(pool), plan))
+        Ok((compiler.with(prepared, lens).program(pool)?, plan))
     }
 }

@@ -72,7 +72,7 @@ fn per_element(site: &Site<'_>) -> Option<Box<dyn Kernel>> {
         Op::Round(_) => elementwise::unary(f32::round_ties_even),
         Op::Cast(_) => elementwise::unary(|x| x),
         Op::Neg(_) => elementwise::unary(|x| -x),
-        Op::Relu(_) => elementwise::unary(|x| x.max(0.0)),
+        Op::Relu(_) => elementwise::unary(|x| if x < 0.0 { 0.0 } else { x }),
         Op::ReluGradient(_) => elementwise::gradient(|dy, y| if y > 0.0 { dy } else { 0.0 }),
         Op::LeakyRelu(op) => {
             let alpha = op.alpha;

@@ -82,7 +82,7 @@ impl Program {
         outputs: &[ValueId],
         pool: &Arc<Pool>,
     ) -> Result<Self> {
-        Ok(Compiler::new(graph, bindings, outputs)?.program(pool))
+        Compiler::new(graph, bindings, outputs)?.program(pool)
     }
 
     /// The numbers of an f32 input, to be filled before a run.

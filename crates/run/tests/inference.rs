@@ -124,6 +124,19 @@ fn sliced() -> Graph {
     n.finish(both)
 }
 
+/// Limits that limit nothing before a sum whose other side comes later.
+fn limited() -> Graph {
+    let mut n = Net::new(4);
+    let x = n.input(&[3, 8, 8]);
+    let y = n.conv("a", x, [4, 3, 3, 3], Window::square(3, 1, 1));
+    let y = n.add("open", Clip { min: None, max: None }, &[y]);
+    let other = n.conv("b", x, [4, 3, 3, 3], Window::square(3, 1, 1));
+    let other = n.add("curve", Sigmoid, &[other]);
+    let y = n.add("sum", Add, &[y, other]);
+    let y = n.add("relu", Relu, &[y]);
+    n.finish(y)
+}
+
 /// Convolutions without padding between pools, and linear layers behind them.
 fn pooled() -> Graph {
     let mut n = Net::new(3);
@@ -202,7 +215,8 @@ fn answers(g: &Graph, x: &Array, choice: Choice, threads: usize) -> (Vec<f32>, I
 
 #[test]
 fn networks_say_what_they_mean_whatever_is_chosen() {
-    for g in [residual(), sliced(), pooled(), separable(), near_and_far(), few_pixels()] {
+    for g in [residual(), sliced(), pooled(), separable(), near_and_far(), few_pixels(), limited()]
+    {
         for batch in [1, 2, 9] {
             let shape: Vec<usize> = std::iter::once(batch)
                 .chain(g.value(g.inputs[0]).kind.shape.0[1..].iter().map(|d| d.fixed().unwrap()))

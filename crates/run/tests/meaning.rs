@@ -196,6 +196,32 @@ fn a_pool_does_not_hide_a_nan() {
 }
 
 #[test]
+fn a_limit_does_not_hide_a_nan() {
+    for op in [Op::from(Relu), Clip { min: Some(0.0), max: Some(6.0) }.into()] {
+        let mut g = Graph::new("nan");
+        let x = g.input("x", Type::f32([2]));
+        let sum = g.add("sum", Add, &[x, x]).unwrap();
+        let y = g.add("limit", op, &[sum]).unwrap();
+        let pool = Arc::new(Pool::new(1));
+        let mut program = Program::compile(&g, &Bindings::new(), &[y], &pool).unwrap();
+        program.input_mut(x).copy_from_slice(&[f32::NAN, -1.0]);
+        program.run(&mut [], 0);
+        assert!(program.value(y)[0].is_nan() && program.value(y)[1] == 0.0, "{:?}", g.nodes[1].op);
+    }
+}
+
+#[test]
+fn values_without_memory_for_them_are_refused() {
+    let mut g = Graph::new("wide");
+    let x = g.input("x", Type::f32([1, 1]));
+    let shape = Shape(vec![Dim::from(1), Dim::from(1 << 50)]);
+    let y = g.add("wide", Expand { shape }, &[x]).unwrap();
+    let pool = Arc::new(Pool::new(1));
+    let error = Program::compile(&g, &Bindings::new(), &[y], &pool).unwrap_err().to_string();
+    assert!(error.contains("`wide`"), "{error}");
+}
+
+#[test]
 fn pools_of_any_window_compute_their_meaning() {
     let window = |kernel: [usize; 2], stride: usize, pads: [usize; 4], dilation: usize| Window {
         strides: vec![stride; 2],

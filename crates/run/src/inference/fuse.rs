@@ -15,6 +15,8 @@ pub(super) struct Fused {
     /// In order.
     pub(super) absorbs: Vec<NodeId>,
     pub(super) residual: Option<ValueId>,
+    /// The node in whose place the layer runs.
+    pub(super) place: NodeId,
     pub(super) limits: [f32; 2],
     /// The value that is left to write.
     pub(super) writes: ValueId,
@@ -37,20 +39,10 @@ pub(super) fn fuse(graph: &Graph, layers: &[Option<Layer>]) -> Vec<Option<Fused>
     (0..graph.nodes.len()).map(&mut fuse).collect()
 }
 
-impl Fused {
-    /// The node in whose place the layer runs.
-    pub(super) fn place(&self, layer: NodeId) -> NodeId {
-        match (self.residual, self.absorbs.first()) {
-            (Some(_), Some(sum)) => *sum,
-            _ => layer,
-        }
-    }
-}
-
 fn follow(graph: &Graph, (readers, taken): (&[Vec<NodeId>], &[bool]), layer: NodeId) -> Fused {
     let writes = graph.node(layer).outputs[0];
     let limits = [f32::NEG_INFINITY, f32::INFINITY];
-    let mut fused = Fused { absorbs: Vec::new(), residual: None, limits, writes };
+    let mut fused = Fused { absorbs: Vec::new(), residual: None, place: layer, limits, writes };
     let is_conv = matches!(graph.node(layer).op, Op::Conv(_));
     while !graph.outputs.contains(&fused.writes) {
         let [only] = readers[fused.writes.0][..] else { break };
@@ -65,7 +57,7 @@ fn follow(graph: &Graph, (readers, taken): (&[Vec<NodeId>], &[bool]), layer: Nod
             }
             Op::Add(_) if is_conv && fused.residual.is_none() => {
                 match other(graph, node, fused.writes) {
-                    Some(other) => fused.residual = Some(other),
+                    Some(other) => (fused.residual, fused.place) = (Some(other), only),
                     None => break,
                 }
             }
@@ -84,7 +76,7 @@ fn follow(graph: &Graph, (readers, taken): (&[Vec<NodeId>], &[bool]), layer: Nod
 fn relu(graph: &Graph, (readers, taken): (&[Vec<NodeId>], &[bool]), layer: NodeId) -> Fused {
     let writes = graph.node(layer).outputs[0];
     let limits = [f32::NEG_INFINITY, f32::INFINITY];
-    let fused = Fused { absorbs: Vec::new(), residual: None, limits, writes };
+    let fused = Fused { absorbs: Vec::new(), residual: None, place: layer, limits, writes };
     match readers[writes.0][..] {
         [only] if !taken[only.0] && !graph.outputs.contains(&writes) => {
             let node = graph.node(only);

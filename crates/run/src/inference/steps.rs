@@ -53,7 +53,7 @@ pub(super) fn prepare(
                     true => Some(sparse(site, NodeId(i), layer, fused)),
                     false => dense(site, NodeId(i), layer, fused),
                 };
-                steps[fused.place(NodeId(i)).0] = step;
+                steps[fused.place.0] = step;
             }
             _ => steps[i] = steps[i].take().or_else(|| pool(site, NodeId(i), node)),
         }

@@ -109,6 +109,32 @@ fn a_whole_training_step_computes_its_meaning() {
 }
 
 #[test]
+fn a_pool_behind_a_normalization_and_its_limits_computes_its_meaning() {
+    let mut g = Graph::new("vgg");
+    let mut numbers = Numbers(5);
+    let mut p = |g: &mut Graph, name: &str, shape: &[usize], offset: f32| {
+        let mut tensor = numbers.tensor(shape);
+        tensor.data_mut().iter_mut().for_each(|x| *x = 0.2 * *x + offset);
+        g.param(name, Role::Weight, tensor).unwrap()
+    };
+    let x = p(&mut g, "x", &[2, 3, 8, 8], 0.0);
+    let w = p(&mut g, "w", &[5, 3, 3, 3], 0.0);
+    let (scale, shift) = (p(&mut g, "scale", &[5], 1.0), p(&mut g, "shift", &[5], 0.0));
+    let (mean, var) = (p(&mut g, "mean", &[5], 0.0), p(&mut g, "var", &[5], 1.0));
+    let weighting = p(&mut g, "weighting", &[2, 5, 4, 4], 0.0);
+    let y = g.add("conv", Conv::new(Window::square(3, 1, 1)), &[x, w]).unwrap();
+    let norm = BatchNormalization { training: true, ..BatchNormalization::default() };
+    let y = g.add_all("norm", norm, &[y, scale, shift, mean, var]).unwrap()[0];
+    let y = g.add("relu", Relu, &[y]).unwrap();
+    let y = g.add("pool", MaxPool::new(Window::square(2, 2, 0)), &[y]).unwrap();
+    let y = g.add("weighted", Mul, &[y, weighting]).unwrap();
+    let loss = g.add("loss", ReduceSum { axes: vec![], keepdims: false }, &[y]).unwrap();
+    let mut wanted = gradient(&mut g, loss, &[x, w, scale, shift]).unwrap();
+    wanted.push(loss);
+    compare_threads(&g, &[], &wanted);
+}
+
+#[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let mut g = Graph::new("lenet");
     let wanted = lenet(&mut g);
