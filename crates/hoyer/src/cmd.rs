@@ -23,10 +23,12 @@ mod summary;
 mod table;
 mod train;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use clap::Parser;
 use hoyer::result::RunResult;
+use out_folder::OutFolder;
+use summary::summary;
 
 /// Makes neural networks small and proves it
 #[derive(Parser)]
@@ -67,6 +69,35 @@ impl Verdict {
     }
 }
 
+/// Tells what a run reached, and how it ended: that does not depend on whether anybody reads on.
+fn conclude(
+    result: &RunResult,
+    folder: &OutFolder,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<Verdict> {
+    let text = match json {
+        true => result.to_json()?,
+        false => format!(
+            "{}\nmodel:  {}\nreport: {} (open it in a browser)\n",
+            summary(result),
+            folder.model().display(),
+            folder.report().display()
+        ),
+    };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(anyhow::Error::from) {
+        Err(error) if !is_broken_pipe(&error) => Err(error),
+        _ => Ok(Verdict::of(result)),
+    }
+}
+
+/// Whether it is only that nobody reads on.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+    })
+}
+
 impl Cli {
     /// Does what was asked, and writes results to `out`.
     ///
@@ -84,5 +115,18 @@ impl Cli {
             Verb::Inspect(inspect) => inspect.run(out).map(|()| Verdict::Done),
             Verb::Data(data) => data.run(out).map(|()| Verdict::Done),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_left_is_told_from_other_errors() {
+        let pipe = std::io::Error::from(ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&anyhow::Error::from(pipe).context("cannot write")));
+        let full = std::io::Error::from(ErrorKind::StorageFull);
+        assert!(!is_broken_pipe(&anyhow::Error::from(full)));
     }
 }

@@ -39,6 +39,11 @@ pub enum Error {
     /// A file with parameters, where a network is needed.
     #[error("{} holds parameters but no network; give the network, and this with --weights", path.display())]
     OnlyWeights { path: std::path::PathBuf },
+    /// A network that does not answer sample by sample.
+    #[error(
+        "model `{model}` does not answer samples one by one: {why}, need one input of floats and as many answers of floats"
+    )]
+    NoAnswers { model: String, why: String },
     /// A network for a fixed number of samples.
     #[error(
         "model `{model}` takes {shape}, need a first dimension for any number of samples: export it with one"

@@ -11,7 +11,6 @@
 
 mod cmd;
 
-use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,7 +24,7 @@ fn main() -> ExitCode {
     match cli.run(&mut std::io::stdout().lock()) {
         Ok(cmd::Verdict::Done) => ExitCode::SUCCESS,
         Ok(cmd::Verdict::PromiseMissed) => ExitCode::from(1),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if cmd::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", one_line(&format!("{error:#}")));
             ExitCode::from(2)
@@ -53,12 +52,6 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,13 +59,5 @@ mod tests {
     #[test]
     fn a_message_of_several_lines_becomes_one() {
         assert_eq!(one_line("no model\n  is called `x`\n"), "no model is called `x`");
-    }
-
-    #[test]
-    fn a_reader_that_left_is_told_from_other_errors() {
-        let pipe = std::io::Error::from(ErrorKind::BrokenPipe);
-        assert!(is_broken_pipe(&anyhow::Error::from(pipe).context("cannot write")));
-        let full = std::io::Error::from(ErrorKind::StorageFull);
-        assert!(!is_broken_pipe(&anyhow::Error::from(full)));
     }
 }

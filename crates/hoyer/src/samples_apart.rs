@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
-use hoyer_graph::{Bindings, Graph};
+use hoyer_graph::{Bindings, Graph, Op, cost};
 use hoyer_kernels::pool::Pool;
 
 use crate::probe::{Probe, apart};
 
-/// Networks with more numbers in all their values are too large to be tried.
+/// Networks with more numbers in all their values are too large to be tried,
 const MOST_ELEMENTS: usize = 1 << 28;
+/// and those with more multiply-accumulates take too long.
+const MOST_MACS: u64 = 10_000_000_000;
 
 /// Whether the network is one for a single sample, as its file has it.
 pub(crate) fn takes_one(graph: &Graph) -> bool {
@@ -39,6 +41,12 @@ pub(crate) fn samples_apart(one: &Graph, many: &Graph) -> bool {
 
 fn fits(graph: &Graph) -> bool {
     let sizes = Bindings::from([("batch".into(), 2)]);
+    // Convolutions over three axes run by their definition.
+    let is_slow = |op: &Op| matches!(op, Op::Conv(conv) if conv.window.kernel_shape.len() > 2);
+    let macs = cost(graph, &sizes).map_or(u64::MAX, |cost| cost.macs);
+    if macs > MOST_MACS || graph.nodes.iter().any(|node| is_slow(&node.op)) {
+        return false;
+    }
     let elements = graph.values.iter().map(|value| {
         let shape = value.kind.shape.bind(&sizes).ok()?;
         shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size))
@@ -49,7 +57,7 @@ fn fits(graph: &Graph) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hoyer_graph::{Dim, Op, ReduceMax, Relu, Shape, Softmax, Type};
+    use hoyer_graph::{Dim, ReduceMax, Relu, Shape, Softmax, Type};
 
     use super::*;
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hoyer_graph::{Bindings, DType, Dim, Graph, loss};
+use hoyer_graph::{Bindings, DType, Dim, Graph, ValueId, loss};
 use hoyer_kernels::pool::Pool;
 use hoyer_run::Program;
 use hoyer_zoo::Dataset;
@@ -27,12 +27,37 @@ pub struct Score {
     pub samples: usize,
 }
 
+/// Checks that a network takes samples as floats in one input, and gives floats for each of them, computed from it.
+///
+/// # Errors
+/// [`Error::NoAnswers`] if not.
+pub fn check_answers(graph: &Graph) -> Result<()> {
+    let refuse = |why: String| Err(Error::NoAnswers { model: graph.name.clone(), why });
+    let kind = |id: &ValueId| &graph.value(*id).kind;
+    let [input] = graph.inputs.as_slice() else {
+        return refuse(format!("it has {} inputs", graph.inputs.len()));
+    };
+    let Some(output) = graph.outputs.first() else { return refuse("it has no output".into()) };
+    for (what, id) in [("input", input), ("output", output)] {
+        if kind(id).dtype != DType::F32 {
+            return refuse(format!("its {what} is {:?}", kind(id).dtype));
+        }
+    }
+    let (from, to) = (&kind(input).shape, &kind(output).shape);
+    let samples = from.0.first().filter(|samples| samples.fixed() != Some(0));
+    if samples.is_none() || samples != to.0.first() || graph.param_of(*output).is_some() {
+        return refuse(format!("it makes {to} of {from}"));
+    }
+    Ok(())
+}
+
 /// Checks that a network takes samples like those of a data set (of their shape, but for axes of one, or as rows of all their numbers) and
 /// answers with its classes.
 ///
 /// # Errors
-/// [`Error::DoesNotFit`] if not, [`Error::FixedBatch`] if it takes a fixed number of them.
+/// [`Error::DoesNotFit`] if not, [`Error::FixedBatch`] if it takes a fixed number of them, and as [`check_answers`].
 pub fn check_fit(graph: &Graph, dataset: &Dataset) -> Result<()> {
+    check_answers(graph)?;
     if let Some(id) = graph.inputs.first() {
         let shape = &graph.value(*id).kind.shape;
         if shape.0.first().is_some_and(|first| first.fixed().is_some()) {
@@ -124,7 +149,7 @@ fn cross_entropy(logits: &[f32], label: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hoyer_graph::{Gemm, Role, Shape, Softmax, Tensor, Type};
+    use hoyer_graph::{Flatten, Gemm, Role, Shape, Softmax, Tensor, Type};
     use hoyer_zoo::data::Features;
 
     /// Samples that say their own class, and one that lies.
@@ -191,8 +216,11 @@ mod tests {
             let mut g = Graph::new("g");
             let batch = std::iter::once(Dim::symbol("batch"));
             let dims = batch.chain(shape.iter().map(|n| Dim::from(*n))).collect();
-            g.input("x", Type::f32(Shape(dims)));
-            let y = g.input("y", Type::f32([1, 2]));
+            let x = g.input("x", Type::f32(Shape(dims)));
+            let y = g.add("flat", Flatten { axis: 1 }, &[x]).unwrap();
+            let weight = Tensor::full(&[2, shape.iter().product()], 1.0);
+            let w = g.param("w", Role::Weight, weight).unwrap();
+            let y = g.add("y", Gemm::linear(), &[y, w]).unwrap();
             g.outputs.push(y);
             check_fit(&g, &image).is_ok()
         };

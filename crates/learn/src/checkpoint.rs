@@ -7,8 +7,7 @@
 //! Invariants: a file is whole or not there (written beside, synced, renamed); numbers keep their bits.
 //! Not here: the model that is the result (`hoyer`).
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 
 use hoyer_graph::Graph;
@@ -130,27 +129,10 @@ struct Header {
 
 /// Writes the state in place of the file at `path`.
 pub(crate) fn write(path: &Path, run: &str, state: &State) -> Result<()> {
-    let bytes = encode(run, state)?;
-    let refused = |source| Error::Write { path: path.to_owned(), source };
-    let beside = path.with_extension("writing");
-    let mut file = File::create(&beside).map_err(refused)?;
-    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
-    drop(file);
-    written.and_then(|()| fs::rename(&beside, path)).map_err(|source| {
-        // What is left of it is of no use, and the disk may be full.
-        let _ = fs::remove_file(&beside);
-        refused(source)
-    })?;
-    sync_folder(path);
-    Ok(())
-}
-
-/// Makes a rename last; not every system can, and the file is whole either way.
-fn sync_folder(path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-        let _ = folder.sync_all();
-    }
+    container::write_atomic(path, &encode(run, state)?).map_err(|error| match error {
+        hoyer_graph::Error::Write { path, source } => Error::Write { path, source },
+        other => Error::Graph(other),
+    })
 }
 
 /// Reads the state of the run of this name and network.

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use hoyer::score::check_answers;
 use hoyer_graph::container::Metadata;
 use hoyer_graph::{Bindings, DType, Graph, ValueId};
 use hoyer_kernels::pool::Pool;
@@ -79,13 +80,9 @@ struct Network {
 impl Network {
     fn load(path: &Path, what: &'static str) -> anyhow::Result<Self> {
         let (graph, metadata) = hoyer::model_file::load(path)?;
-        let of = path.display();
-        ensure!(graph.inputs.len() == 1, "{of}: {} inputs, need one", graph.inputs.len());
+        check_answers(&graph).with_context(|| path.display().to_string())?;
         let is_f32 = |id: &ValueId| graph.value(*id).kind.dtype == DType::F32;
-        ensure!(
-            graph.inputs.iter().chain(&graph.outputs).all(is_f32),
-            "{of}: need f32 inputs and outputs"
-        );
+        ensure!(graph.outputs.iter().all(is_f32), "{}: need f32 outputs", path.display());
         Ok(Self { graph, metadata, what })
     }
 
@@ -263,7 +260,7 @@ impl Bench {
             })
         };
         json!({
-            "model": self.model, "threads": self.threads,
+            "model": self.model.display().to_string(), "threads": self.threads,
             "batches": all.iter().map(one).collect::<Vec<_>>(),
         })
     }

@@ -13,12 +13,11 @@ use hoyer::result::{RunResult, SeedRun, SeedSummary};
 use hoyer_graph::{container, onnx};
 use hoyer_learn::recipe::Recipe;
 
-use super::Verdict;
 use super::one_run::OneRun;
 use super::out_folder::OutFolder;
 use super::recipe_flags::RecipeFlags;
 use super::run_options::RunOptions;
-use super::summary::summary;
+use super::{Verdict, conclude};
 
 /// What the seeds share, the folder that the user named, and each seed's place and recipe.
 type Started = (OneRun, OutFolder, Vec<(OutFolder, Recipe)>);
@@ -64,14 +63,7 @@ impl Compress {
         } else {
             join(&folder, &runs[0], one_run.image(), results)?
         };
-        if self.options.json {
-            write!(out, "{}", result.to_json()?)?;
-        } else {
-            write!(out, "{}", summary(&result))?;
-            writeln!(out, "\nmodel:  {}", folder.model().display())?;
-            writeln!(out, "report: {}", folder.report().display())?;
-        }
-        Ok(Verdict::of(&result))
+        conclude(&result, &folder, self.options.json, out)
     }
 
     /// Claims a folder, and one in it for each of several seeds; whatever cannot be run is known

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use hoyer_learn::recipe::Recipe;
 
-use super::Verdict;
 use super::one_run::OneRun;
 use super::out_folder::OutFolder;
 use super::run_options::RunOptions;
-use super::summary::summary;
+use super::{Verdict, conclude};
 
 const RECIPE: &str = include_str!("../../../../recipes/demo.toml");
 const FOLDER: &str = "hoyer-demo";
@@ -35,14 +34,7 @@ impl Demo {
         let path = self.out.unwrap_or_else(|| free(FOLDER));
         let folder = OutFolder::claim(&path, &recipe.text())?;
         let result = one_run.finish(&folder, &recipe, folder.path())?;
-        if self.options.json {
-            write!(out, "{}", result.to_json()?)?;
-        } else {
-            write!(out, "{}", summary(&result))?;
-            writeln!(out, "\nmodel:  {}", folder.model().display())?;
-            writeln!(out, "report: {} (open it in a browser)", folder.report().display())?;
-        }
-        Ok(Verdict::of(&result))
+        conclude(&result, &folder, self.options.json, out)
     }
 }
 

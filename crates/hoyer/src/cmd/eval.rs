@@ -65,7 +65,7 @@ impl Eval {
         let score = score(&graph, (&dataset, indices), &input, &pool)?;
         if self.options.json {
             let answer = json!({
-                "model": self.model, "data": dataset.name, "split": split,
+                "model": self.model.display().to_string(), "data": dataset.name, "split": split,
                 "accuracy": score.accuracy, "loss": score.loss, "samples": score.samples,
             });
             writeln!(out, "{answer:#}")?;

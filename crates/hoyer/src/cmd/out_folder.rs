@@ -6,17 +6,25 @@
 //! OUT/model.hoyer  OUT/model.onnx  OUT/result.json  OUT/report.html      there at the end
 //! ```
 //!
-//! Invariant: nothing that was there before is written over.
+//! Invariants: nothing that was there before is written over; one process at a time is at a run.
 //! Not here: what the files hold.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use hoyer_graph::container::write_atomic;
 
+const CHECKPOINTS: &str = "checkpoints";
+
 /// A folder that belongs to one run.
 #[derive(Debug, Clone)]
-pub(crate) struct OutFolder(PathBuf);
+pub(crate) struct OutFolder {
+    path: PathBuf,
+    /// Held as long as the process is at it; not every system can.
+    _lock: Option<Arc<File>>,
+}
 
 impl OutFolder {
     /// Makes a folder that is new, or empty, the place of this run.
@@ -47,9 +55,9 @@ impl OutFolder {
     /// # Errors
     /// If the folder cannot be made or written.
     pub(crate) fn take(path: &Path, recipe: &str) -> anyhow::Result<Self> {
-        let folder = Self(path.to_path_buf());
-        std::fs::create_dir_all(folder.checkpoints())
+        std::fs::create_dir_all(path.join(CHECKPOINTS))
             .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        let folder = Self::locked(path)?;
         write_atomic(&folder.recipe(), recipe.as_bytes())?;
         Ok(folder)
     }
@@ -59,32 +67,40 @@ impl OutFolder {
     /// # Errors
     /// If no run was started there.
     pub(crate) fn reopen(path: &Path) -> anyhow::Result<(Self, String)> {
-        let folder = Self(path.to_path_buf());
+        let folder = Self::locked(path)?;
         let recipe = std::fs::read_to_string(folder.recipe()).with_context(|| {
             format!("no run was started in {}: cannot read its recipe.toml", path.display())
         })?;
         Ok((folder, recipe))
     }
 
+    fn locked(path: &Path) -> anyhow::Result<Self> {
+        let lock = File::create(path.join(CHECKPOINTS).join("lock")).ok();
+        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
+            bail!("another process is at the run in {}", path.display());
+        }
+        Ok(Self { path: path.to_path_buf(), _lock: lock.map(Arc::new) })
+    }
+
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub(crate) fn recipe(&self) -> PathBuf {
-        self.0.join("recipe.toml")
+        self.path.join("recipe.toml")
     }
 
     pub(crate) fn checkpoints(&self) -> PathBuf {
-        self.0.join("checkpoints")
+        self.path.join(CHECKPOINTS)
     }
 
     pub(crate) fn model(&self) -> PathBuf {
-        self.0.join("model.hoyer")
+        self.path.join("model.hoyer")
     }
 
     /// The same network for other runtimes.
     pub(crate) fn onnx(&self) -> PathBuf {
-        self.0.join("model.onnx")
+        self.path.join("model.onnx")
     }
 
     /// The network after dense training, to compare with.
@@ -93,11 +109,11 @@ impl OutFolder {
     }
 
     pub(crate) fn result(&self) -> PathBuf {
-        self.0.join("result.json")
+        self.path.join("result.json")
     }
 
     pub(crate) fn report(&self) -> PathBuf {
-        self.0.join("report.html")
+        self.path.join("report.html")
     }
 }
 
@@ -127,6 +143,17 @@ mod tests {
         let error = OutFolder::claim(&path, "seed = 2\n").unwrap_err().to_string();
         assert!(error.contains("holds another run; go on with it by `hoyer compress --resume"));
         assert_eq!(OutFolder::reopen(&path).unwrap().1, "seed = 1\n");
+    }
+
+    #[test]
+    fn a_run_that_a_process_is_at_is_left_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let run = OutFolder::claim(&path, "seed = 1\n").unwrap();
+        let error = OutFolder::reopen(&path).unwrap_err().to_string();
+        assert!(error.starts_with("another process is at the run in "), "{error}");
+        drop(run);
+        assert!(OutFolder::reopen(&path).is_ok());
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use hoyer::samples::normalization;
+use hoyer::score::check_answers;
 use hoyer_graph::container::{Metadata, write_atomic};
-use hoyer_graph::{Bindings, Dim, Graph};
+use hoyer_graph::{Bindings, Dim, Graph, ValueId};
 use hoyer_kernels::pool::Pool;
 use hoyer_run::{Choice, Inference};
 use hoyer_zoo::Dataset;
@@ -50,15 +51,15 @@ impl Run {
     /// # Errors
     /// If model or samples cannot be read or do not belong together, or the answers cannot be written.
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        if let Some(file) = &self.out {
+            let shown = file.display();
+            ensure!(!file.exists(), "{shown} is there already; name another file with -o");
+        }
         let (graph, metadata) = hoyer::model_file::load(&self.model)?;
+        check_answers(&graph)?;
         let dataset = samples(&self.input, &graph, &metadata)?;
         let rows = self.answers(&graph, &metadata, &dataset)?;
         if let Some(file) = &self.out {
-            ensure!(
-                !file.exists(),
-                "{} is there already; name another file with -o",
-                file.display()
-            );
             write_atomic(file, &npy_bytes(&rows))?;
         }
         let classes: Vec<String> = metadata.get("classes")?.unwrap_or_default();
@@ -76,7 +77,11 @@ impl Run {
             writeln!(
                 out,
                 "{:#}",
-                json!({ "model": self.model, "input": self.input, "answers": answers })
+                json!({
+                    "model": self.model.display().to_string(),
+                    "input": self.input.display().to_string(),
+                    "answers": answers,
+                })
             )?;
         } else if let Some(file) = &self.out {
             let outputs = rows.first().map_or(0, Vec::len);
@@ -98,7 +103,8 @@ impl Run {
         dataset: &Dataset,
     ) -> anyhow::Result<Vec<Vec<f32>>> {
         let input = normalization(&self.normalization.or_of(metadata)?);
-        let batch = BATCH.min(dataset.len());
+        let first = |id: &ValueId| graph.value(*id).kind.shape.0.first().and_then(Dim::fixed);
+        let batch = graph.inputs.first().and_then(first).unwrap_or(BATCH.min(dataset.len()));
         let loader = Loader::evaluation(dataset, &dataset.test, batch, &input)?;
         let sizes = Bindings::from([("batch".to_owned(), batch)]);
         let pool = Arc::new(Pool::new(1));

@@ -61,6 +61,10 @@ impl Train {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let file = self.out.display();
         ensure!(!self.out.exists(), "{file} is there already; name another file with -o");
+        ensure!(
+            self.out.extension().is_some_and(|ending| ending == "hoyer"),
+            "{file}: a trained network is a .hoyer file; name one with -o, and `hoyer export` makes others of it"
+        );
         let mut recipe = self.recipe()?;
         recipe.check()?;
         let one_run = OneRun::new(&recipe, &self.options)?;

@@ -2,7 +2,9 @@
 
 use hoyer_graph::check::Numbers;
 use hoyer_graph::container::{self, Metadata};
-use hoyer_graph::{Conv, Dim, Flatten, Gemm, Graph, Relu, Role, Shape, Type, Window};
+use hoyer_graph::{
+    Conv, DType, Dim, Flatten, Gemm, Graph, Identity, Relu, Role, Shape, Type, Window,
+};
 
 use crate::shell::{done, refused};
 
@@ -96,4 +98,43 @@ fn a_sample_is_answered_and_all_outputs_are_written() {
     assert_eq!(std::fs::read(folder.path().join("y.npy")).unwrap().len(), 128 + 2 * 10 * 4);
     std::fs::write(folder.path().join("short.npy"), &sample[..sample.len() - 4]).unwrap();
     assert!(refused(folder.path(), "run m.hoyer short.npy").contains("short.npy"));
+    // A network for samples one at a time is asked one at a time.
+    let one = with_inputs(&[Type::f32([1, 1, 8, 8])]);
+    std::fs::write(folder.path().join("one.hoyer"), one).unwrap();
+    assert_eq!(done(folder.path(), "run one.hoyer x.npy").lines().count(), 2);
+}
+
+/// The file of a network that gives the ReLU of the first of these inputs.
+fn with_inputs(kinds: &[Type]) -> Vec<u8> {
+    let mut g = Graph::new("inputs");
+    for (i, kind) in kinds.iter().enumerate() {
+        g.input(&format!("x{i}"), kind.clone());
+    }
+    if let [x, ..] = g.inputs[..] {
+        let y = match g.value(x).kind.dtype {
+            DType::F32 => g.add("y", Relu, &[x]).unwrap(),
+            _ => g.add("y", Identity, &[x]).unwrap(),
+        };
+        g.outputs.push(y);
+    }
+    container::to_bytes(&g, &Metadata::default()).unwrap()
+}
+
+#[test]
+fn networks_that_do_not_answer_sample_by_sample_are_refused() {
+    let folder = folder_with_model();
+    let samples = || Shape(vec![Dim::symbol("batch"), Dim::from(64)]);
+    let cases = [
+        (vec![Type::f32(samples()), Type::f32(samples())], "it has 2 inputs"),
+        (vec![], "it has 0 inputs"),
+        (vec![Type::i64(samples())], "its input is I64"),
+    ];
+    std::fs::write(folder.path().join("x.npy"), b"").unwrap();
+    for (kinds, why) in cases {
+        std::fs::write(folder.path().join("n.hoyer"), with_inputs(&kinds)).unwrap();
+        for line in ["run n.hoyer x.npy", "eval n.hoyer --data digits", "bench n.hoyer"] {
+            let text = refused(folder.path(), line);
+            assert!(text.contains(why), "{line}: {text}");
+        }
+    }
 }

@@ -177,6 +177,53 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn a_missed_promise_is_exit_code_1_also_where_nobody_reads() {
+    let folder = folder_with(&RECIPE.replace("accuracy = 0.5", "accuracy = 1.0"));
+    let mut child = hoyer(folder.path())
+        .args(["compress", "--recipe", "r.toml", "-o", "out", "--quiet"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// The exit code of a run that gets a SIGHUP, as from a closed terminal, after its first epoch.
+#[cfg(unix)]
+fn hung_up(folder: &Path, started: &str) -> Option<i32> {
+    let line =
+        format!("{started} exec {} compress --recipe r.toml -o out", env!("CARGO_BIN_EXE_hoyer"));
+    let mut child = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let checkpoint = folder.join("out/checkpoints/run.checkpoint");
+    let start = Instant::now();
+    while !checkpoint.exists() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let kill = Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    child.wait().unwrap().code()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_terminal_stops_a_run_unless_it_was_started_to_outlive_it() {
+    let long = RECIPE.replace("epochs = 3", "epochs = 300");
+    let folder = folder_with(&long);
+    assert_eq!(hung_up(folder.path(), ""), Some(2));
+    assert!(!folder.path().join("out/result.json").exists());
+    let folder = folder_with(RECIPE);
+    // As nohup does.
+    assert_eq!(hung_up(folder.path(), "trap '' HUP;"), Some(0));
+    assert!(folder.path().join("out/result.json").exists());
+}
+
+#[test]
 fn several_seeds_have_a_folder_each_and_a_summary() {
     let folder = folder_with(RECIPE);
     let text = done(folder.path(), "compress --recipe r.toml --seeds 2 -o out --json");

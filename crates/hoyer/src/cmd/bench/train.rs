@@ -48,7 +48,7 @@ impl Bench {
         let all = all.collect::<anyhow::Result<Vec<_>>>()?;
         if self.json {
             let batches: Vec<Value> = all.iter().map(as_json).collect();
-            let (model, threads) = (&self.model, self.threads);
+            let (model, threads) = (self.model.display().to_string(), self.threads);
             let text = json!({ "model": model, "threads": threads, "training": batches });
             writeln!(out, "{text:#}")?;
             return Ok(());
