@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Sizes for symbols, such as `batch = 64`.
 pub type Bindings = BTreeMap<String, usize>;
@@ -18,13 +19,14 @@ pub type Bindings = BTreeMap<String, usize>;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dim {
     factor: usize,
-    symbols: Vec<String>,
+    /// Shared, as shapes are copied often.
+    symbols: Arc<[String]>,
 }
 
 impl Dim {
     /// A named size that is bound when the graph is compiled or evaluated.
     pub fn symbol(name: &str) -> Self {
-        Self { factor: 1, symbols: vec![name.to_owned()] }
+        Self { factor: 1, symbols: [name.to_owned()].into() }
     }
 
     /// The number, if no symbol is left in it.
@@ -47,9 +49,9 @@ impl Dim {
         if letters(self) + letters(other) > MAX_SYMBOL_BYTES {
             return None;
         }
-        let mut symbols = [self.symbols.as_slice(), &other.symbols].concat();
+        let mut symbols = [&*self.symbols, &*other.symbols].concat();
         symbols.sort();
-        Some(Self { factor, symbols })
+        Some(Self { factor, symbols: symbols.into() })
     }
 
     /// The sum of two dimensions with the same symbols; `None` if they differ or the number overflows.
@@ -69,12 +71,12 @@ impl Dim {
         if other.factor == 0 || !self.factor.is_multiple_of(other.factor) {
             return None;
         }
-        let mut symbols = self.symbols.clone();
-        for symbol in &other.symbols {
+        let mut symbols = self.symbols.to_vec();
+        for symbol in other.symbols.iter() {
             let at = symbols.iter().position(|s| s == symbol)?;
             symbols.remove(at);
         }
-        Some(Self { factor: self.factor / other.factor, symbols })
+        Some(Self { factor: self.factor / other.factor, symbols: symbols.into() })
     }
 
     /// The number this becomes under `bindings`, or the first symbol that has none.
@@ -91,7 +93,7 @@ impl Dim {
 
 impl From<usize> for Dim {
     fn from(factor: usize) -> Self {
-        Self { factor, symbols: Vec::new() }
+        Self { factor, symbols: Arc::default() }
     }
 }
 

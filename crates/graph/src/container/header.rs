@@ -8,10 +8,16 @@
 
 use super::damaged;
 use super::metadata::Metadata;
-use super::validate::{check_rank, malformed};
+use super::validate::{MAX_RANK, check_rank, malformed};
 use crate::graph::{Graph, Node, Param, Role, Source, Type, Update, Value, ValueId};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+/// Bytes of a name.
+const MAX_NAME: usize = 4096;
+
+/// Values that a node may read.
+const MAX_INPUTS: usize = 1 << 14;
 
 /// What a parameter is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,7 +146,32 @@ impl Header {
     }
 
     pub(super) fn from_json(json: &[u8]) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|error| damaged(format!("its header: {error}")))
+        let header: Self = serde_json::from_slice(json)
+            .map_err(|error| damaged(format!("its header: {error}")))?;
+        header.check_lengths()?;
+        Ok(header)
+    }
+
+    /// Refuses what would be copied too often: names go to values, types to the ops that read them.
+    fn check_lengths(&self) -> Result<()> {
+        let refuse = |what: &str| Err(damaged(format!("its header: {what}")));
+        let nodes = self.nodes.iter().map(|node| &node.name);
+        if self
+            .params
+            .iter()
+            .map(|param| &param.name)
+            .chain(nodes)
+            .any(|name| name.len() > MAX_NAME)
+        {
+            return refuse(&format!("a name of more than {MAX_NAME} bytes"));
+        }
+        if self.params.iter().any(|param| param.shape.len() > MAX_RANK) {
+            return refuse(&format!("a parameter of more than {MAX_RANK} dimensions"));
+        }
+        if self.nodes.iter().any(|node| node.inputs.len() > MAX_INPUTS) {
+            return refuse(&format!("a node that reads more than {MAX_INPUTS} values"));
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::Numbers;
 use crate::op::{
-    BatchNormalization, Clip, Constant, Conv, Flatten, Gemm, MaxPool, Relu, Where, Window,
+    BatchNormalization, Clip, Concat, Constant, Conv, Flatten, Gemm, MaxPool, Relu, Where, Window,
 };
 use crate::{Array, DType, Dim, Error, Role, Shape, Tensor, Type, ValueId, evaluate};
 use proptest::prelude::*;
@@ -125,6 +125,21 @@ fn training_graphs_survive_with_their_updates() {
 #[test]
 fn the_same_network_gives_the_same_bytes() {
     assert_eq!(file(), file());
+}
+
+#[test]
+fn names_and_lists_that_would_be_copied_too_often_are_refused() {
+    let refused = |g: &Graph, why: &str| {
+        let text = to_bytes(g, &Metadata::default()).unwrap_err().to_string();
+        assert!(text.contains(why), "{text}");
+    };
+    let mut g = net();
+    g.nodes[0].name = "n".repeat(5_000);
+    refused(&g, "a name of more than 4096 bytes");
+    let mut g = net();
+    let x = g.inputs[0];
+    g.outputs = vec![g.add("many", Concat { axis: 0 }, &vec![x; 20_000]).unwrap()];
+    refused(&g, "a node that reads more than 16384 values");
 }
 
 #[test]

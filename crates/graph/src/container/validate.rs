@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use std::collections::HashSet;
 
 /// More dimensions than any network has; bounds the work that a hostile file can cause.
-const MAX_RANK: usize = 16;
+pub(super) const MAX_RANK: usize = 16;
 
 /// Refuses a graph that does not keep the invariants of [`Graph`].
 ///

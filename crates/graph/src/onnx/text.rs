@@ -4,6 +4,9 @@ use super::messages::{GraphProto, NodeProto, ValueInfoProto};
 use super::unusable;
 use crate::Result;
 
+/// Names are not longer, in bytes; a `.hoyer` file could not hold them.
+const MAX_NAME: usize = 4096;
+
 /// Messages are not longer, in characters.
 const MOST: usize = 600;
 
@@ -47,6 +50,10 @@ pub(crate) fn check_names(graph: &GraphProto) -> Result<()> {
 }
 
 fn check(name: &str) -> Result<()> {
+    if name.len() > MAX_NAME {
+        let start: String = name.chars().take(32).collect();
+        return unusable(format!("the name `{start}…` has {} bytes", name.len()));
+    }
     match name.chars().any(char::is_control) {
         true => unusable(format!("the name `{name}` has a control character in it")),
         false => Ok(()),

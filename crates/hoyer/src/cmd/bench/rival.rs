@@ -9,6 +9,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 
 use anyhow::{Context, bail};
 use hoyer_graph::{Graph, Relu, Type, container::Metadata};
@@ -68,6 +69,8 @@ pub(super) struct Rival {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
+    /// Reads what it complains about, so that it never waits for a reader; gives the last line.
+    words: Option<JoinHandle<String>>,
 }
 
 impl Rival {
@@ -92,7 +95,8 @@ impl Rival {
         })?;
         let to = child.stdin.take().context("the process has no input")?;
         let from = BufReader::new(child.stdout.take().context("the process has no output")?);
-        let mut rival = Self { name: runtime.name(), child, to, from };
+        let words = child.stderr.take().map(|errors| std::thread::spawn(|| last_line(errors)));
+        let mut rival = Self { name: runtime.name(), child, to, from, words };
         let Question { threads, x, shape } = question;
         let header = json!({ "threads": threads, "shape": shape, "model_bytes": model.len() });
         let bytes: Vec<u8> = x.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -125,14 +129,17 @@ impl Rival {
 
     /// The last line of what it complained about.
     fn last_words(&mut self) -> String {
-        let mut text = Vec::new();
-        if let Some(errors) = &mut self.child.stderr {
-            // Whatever cannot be read is not said.
-            let _ = errors.take(1 << 20).read_to_end(&mut text);
-        }
-        let text = String::from_utf8_lossy(&text);
-        text.lines().last().unwrap_or("the process ended without a word").to_owned()
+        // Whatever cannot be read is not said.
+        let last = self.words.take().and_then(|words| words.join().ok());
+        last.filter(|line| !line.is_empty())
+            .unwrap_or_else(|| "the process ended without a word".to_owned())
     }
+}
+
+fn last_line(errors: impl Read) -> String {
+    let lines = BufReader::new(errors).split(b'\n').map_while(Result::ok);
+    let last = lines.filter(|line| !line.trim_ascii().is_empty()).last().unwrap_or_default();
+    String::from_utf8_lossy(&last).trim_end().to_owned()
 }
 
 /// What all contenders are asked.
