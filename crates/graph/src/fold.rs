@@ -137,8 +137,11 @@ impl Fold {
         let bias = |c: usize, b: f64| (factor(c) * (b - mean[c]) + shift[c]) as f32;
         if let Some(id) = inputs.get(2) {
             let ParamId(at) = param(new, *id)?;
-            let data = new.params[at].tensor.data_mut();
-            data.iter_mut().enumerate().for_each(|(c, b)| *b = bias(c, f64::from(*b)));
+            let param = &mut new.params[at];
+            for (c, b) in param.tensor.data_mut().iter_mut().enumerate() {
+                *b = bias(c, f64::from(*b));
+                param.mask.iter_mut().for_each(|mask| mask[c] |= *b != 0.0);
+            }
             return Ok(());
         }
         let name = &graph.value(norm.inputs[2]).name;

@@ -134,6 +134,11 @@ struct Networks {
 impl Networks {
     /// Reads or makes them, and checks that they go with the samples and with each other.
     fn of(recipe: &Recipe, dataset: &Dataset) -> Result<Self> {
+        let is_trained = is_model_file(Path::new(&recipe.model)) || recipe.weights_file.is_some();
+        if recipe.teaches_itself() && !is_trained {
+            let need = "a teacher, or a train stage before, or a trained model";
+            return Err(hoyer_learn::Error::Needs { what: "distill", need }.into());
+        }
         let model = fresh(recipe, dataset)?;
         let fits = |graph: &Graph, teachers: &[Graph]| -> Result<()> {
             check_fit(graph, dataset)?;

@@ -43,6 +43,16 @@ impl Average {
         }
     }
 
+    /// Adds to the means of some parameters what was added to the parameters since: what removed units always said.
+    pub(crate) fn shift(&mut self, before: &[(usize, Vec<f32>)], params: &[Param]) {
+        for (at, before) in before {
+            let numbers = before.iter().zip(params[*at].tensor.data());
+            for (mean, (before, now)) in self.means[*at].iter_mut().zip(numbers) {
+                *mean += now - before;
+            }
+        }
+    }
+
     /// Puts the means in place of the numbers; what is masked is zero.
     pub(crate) fn put(&self, params: &mut [Param]) {
         for (param, mean) in params.iter_mut().zip(&self.means) {
@@ -63,6 +73,14 @@ mod tests {
     fn param(values: [f32; 3], mask: Option<Vec<bool>>) -> Param {
         let tensor = Tensor::new(&[3], values.to_vec()).unwrap();
         Param { name: "w".into(), role: Role::Weight, tensor, mask }
+    }
+
+    #[test]
+    fn what_was_added_to_parameters_is_added_to_their_means() {
+        let mut average = Average::new(0.5, &[param([0.0, 1.0, 2.0], None)]);
+        let before = [(0, vec![5.0, 5.0, 5.0])];
+        average.shift(&before, &[param([5.0, 5.5, 4.0], None)]);
+        assert_eq!(average.means[0], [0.0, 1.5, 1.0]);
     }
 
     #[test]

@@ -322,6 +322,16 @@ impl Recipe {
         self.stage.iter().any(|stage| stage.learn().is_some())
     }
 
+    /// Whether it learns from the answers of a network that has learned nothing, unless the model is a trained one.
+    #[must_use]
+    pub fn teaches_itself(&self) -> bool {
+        let distills = |stage: &Stage| stage.learn().is_some_and(|learn| learn.distill.is_some());
+        let first = self.stage.iter().position(distills);
+        let trains = |stage: &Stage| stage.kind() == StageKind::Train && !distills(stage);
+        self.teacher.is_empty()
+            && first.is_some_and(|first| !self.stage[..first].iter().any(trains))
+    }
+
     /// The recipe as text that [`Self::parse`] reads.
     ///
     /// # Panics
@@ -362,6 +372,14 @@ impl Recipe {
                 Error::Recipe(format!("recipe: stage {} ({kind}): {error}", at + 1))
             };
             stage.check(self.promise).map_err(place)?;
+            let cuts = |stage: &Stage| {
+                stage.kind() == StageKind::Prune || stage.learn().is_some_and(Learn::cuts)
+            };
+            if stage.kind() == StageKind::Train && self.stage[..at].iter().any(cuts) {
+                let text = "what it leaves is what results are compared with, so nothing may be cut before; \
+                            such a stage is kind = \"finetune\"";
+                return Err(place(Error::Recipe(text.into())));
+            }
             let is_last = at + 1 == self.stage.len();
             if stage.kind() == StageKind::Quantize && !is_last {
                 let text = "it has to be the last stage: what comes after it would undo it";

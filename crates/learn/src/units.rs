@@ -96,6 +96,16 @@ impl Units {
     }
 }
 
+impl Units {
+    /// The biases that removed units may change, by their place among the parameters.
+    pub(crate) fn biases(&self, params: &[Param]) -> Vec<(usize, Vec<f32>)> {
+        let mut places: Vec<usize> = self.0.iter().filter_map(|joint| joint.to.bias).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|at| (at, params[at].tensor.data().to_vec())).collect()
+    }
+}
+
 impl Joint {
     /// Removes a unit if it is dead; false if it lives or is gone already.
     fn remove(&self, unit: usize, params: &mut [Param]) -> bool {
@@ -132,6 +142,11 @@ impl Joint {
         let mut sums = vec![0.0_f64; outs];
         for at in self.outgoing(unit, params) {
             sums[at / row] += f64::from(weights[at]) * f64::from(says);
+        }
+        // What a mask holds at zero stays there.
+        let is_dead = |at: usize| params[bias].mask.as_ref().is_some_and(|mask| !mask[at]);
+        if sums.iter().enumerate().any(|(at, sum)| *sum != 0.0 && is_dead(at)) {
+            return false;
         }
         for (bias, sum) in params[bias].tensor.data_mut().iter_mut().zip(sums) {
             *bias = (f64::from(*bias) + sum) as f32;

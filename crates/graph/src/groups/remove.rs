@@ -215,8 +215,11 @@ impl Plan<'_> {
         let Some(sums) = sums else { return Ok(()) };
         match small.node(reader.node).inputs.get(2).and_then(|id| small.param_of(*id)) {
             Some(bias) => {
-                for (bias, sum) in small.params[bias.0].tensor.data_mut().iter_mut().zip(sums) {
+                let param = &mut small.params[bias.0];
+                let biases = param.tensor.data_mut().iter_mut().zip(sums).enumerate();
+                for (at, (bias, sum)) in biases.filter(|(_, (_, sum))| *sum != 0.0) {
                     *bias = (f64::from(*bias) + sum) as f32;
+                    param.mask.iter_mut().for_each(|mask| mask[at] = true);
                 }
                 Ok(())
             }

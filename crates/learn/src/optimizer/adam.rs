@@ -22,7 +22,7 @@ use crate::error::within;
 /// | `lr` | 0.001 | >= 0 | - | learning rate: about how far a weight moves in a step |
 /// | `beta1` | 0.9 | [0, 1) | - | share of the running mean of the gradient that a step keeps |
 /// | `beta2` | 0.999 | [0, 1) | - | the same for the running mean of its square |
-/// | `eps` | 1e-8 | > 0 | gradient | keeps the division finite where there is no gradient |
+/// | `eps` | 1e-8 | >= 1e-30 | gradient | keeps the division finite where there is no gradient |
 /// | `decay` | 0 | >= 0 | - | weight decay, added to the gradient |
 ///
 /// # Source
@@ -77,7 +77,7 @@ impl AdamConfig {
         within("lr", self.lr, "[0, inf)", |x| x >= 0.0)?;
         within("beta1", self.beta1, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
         within("beta2", self.beta2, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
-        within("eps", self.eps, "(0, inf)", |x| x > 0.0)?;
+        within("eps", self.eps, "at least 1e-30", |x| x >= 1e-30)?;
         self.decay.check()
     }
 

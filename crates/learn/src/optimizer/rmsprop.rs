@@ -19,7 +19,7 @@ use crate::error::within;
 /// | --- | --- | --- | --- | --- |
 /// | `lr` | 0.01 | >= 0 | - | learning rate: about how far a weight moves in a step |
 /// | `beta2` | 0.99 | [0, 1) | - | share of the running mean square that a step keeps |
-/// | `eps` | 1e-8 | > 0 | gradient | keeps the division finite where there is no gradient |
+/// | `eps` | 1e-8 | >= 1e-30 | gradient | keeps the division finite where there is no gradient |
 /// | `momentum` | 0 | [0, 1) | - | share of the last step's direction that the next one keeps |
 /// | `decay` | 0 | >= 0 | - | weight decay, added to the gradient |
 ///
@@ -47,7 +47,7 @@ impl RmsPropConfig {
     pub(super) fn check(&self) -> Result<()> {
         within("lr", self.lr, "[0, inf)", |x| x >= 0.0)?;
         within("beta2", self.beta2, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
-        within("eps", self.eps, "(0, inf)", |x| x > 0.0)?;
+        within("eps", self.eps, "at least 1e-30", |x| x >= 1e-30)?;
         within("momentum", self.momentum, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
         self.decay.check()
     }

@@ -374,7 +374,7 @@ fn hyper_parameters_out_of_range_are_refused() {
         |toml: &str| toml::from_str::<Config>(toml).unwrap().build().unwrap_err().to_string();
     assert_eq!(error("name = \"adam\"\nbeta2 = 1.0"), "beta2 = 1, need [0, 1)");
     assert_eq!(error("name = \"adamw\"\nlr = -0.1"), "lr = -0.1, need [0, inf)");
-    assert_eq!(error("name = \"rmsprop\"\neps = 0.0"), "eps = 0, need (0, inf)");
+    assert_eq!(error("name = \"rmsprop\"\neps = 0.0"), "eps = 0, need at least 1e-30");
     assert_eq!(error("name = \"sgd\"\nmomentum = nan"), "momentum = NaN, need [0, 1)");
     let decay = "name = \"sgd\"\ndecay = { norms = -1 }";
     assert_eq!(error(decay), "decay.norms = -1, need [0, inf)");

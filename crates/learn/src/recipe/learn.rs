@@ -300,7 +300,8 @@ impl Gradual {
         within("gradual.weights", self.weights as f64, "at least 1", |x| x >= 1.0)?;
         within("gradual.every", self.every as f64, "at least 1", |x| x >= 1.0)?;
         within("gradual.until", self.until, "(0, 1]", |x| x > 0.0 && x <= 1.0)?;
-        within("gradual.memory", self.memory, "[0, 1)", |x| (0.0..1.0).contains(&x))?;
+        let remembers = |x: f64| x >= 0.0 && (x as f32) < 1.0;
+        within("gradual.memory", self.memory, "[0, 1), in single precision", remembers)?;
         Ok(())
     }
 }

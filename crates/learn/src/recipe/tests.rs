@@ -77,4 +77,17 @@ fn stages_that_make_no_sense_are_refused() {
     assert!(error("penalty = \"hoyer-square\"\n", "").ends_with("lambda needs a penalty"));
     assert!(error("\"sparsify\"", "\"train\"").contains("neither penalty nor gradual"));
     assert!(error("\"hoyer-square\"", "\"hoyer\"x").contains("line"));
+    assert!(error("\"finetune\"", "\"train\"").contains("nothing may be cut before"));
+    let forgets_nothing = error("\"fisher\" }", "\"fisher\", memory = 0.99999999 }");
+    assert!(forgets_nothing.ends_with("need [0, 1), in single precision"), "{forgets_nothing}");
+}
+
+#[test]
+fn a_network_that_has_learned_nothing_is_no_teacher() {
+    let taught = |text: &str| Recipe::parse(text).unwrap().teaches_itself();
+    assert!(!taught(GOOD));
+    let early = GOOD.replace("epochs = 40\n", "epochs = 40\ndistill = {}\n");
+    assert!(taught(&early));
+    let by_another = format!("teacher = [\"t.onnx\"]\n{}", early.trim_start());
+    assert!(!taught(&by_another));
 }

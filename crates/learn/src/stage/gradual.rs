@@ -12,6 +12,7 @@ use hoyer_graph::{Graph, cost};
 use super::cut::{apply, kept};
 use super::one_sample;
 use crate::Result;
+use crate::average::Average;
 use crate::recipe::{Gradual, Price, Score};
 use crate::snapshot::{Biases, prunable};
 use crate::threshold::{Ranking, Scale};
@@ -72,7 +73,12 @@ impl Pruner {
     }
 
     /// Cuts, if it is time after so many steps of the stage.
-    pub(super) fn after(&mut self, done: u64, trainer: &mut Trainer, units: &Units) -> Result<()> {
+    pub(super) fn after(
+        &mut self,
+        done: u64,
+        trainer: &mut Trainer,
+        (units, average): (&Units, Option<&mut Average>),
+    ) -> Result<()> {
         let is_time = done.is_multiple_of(self.gradual.every) || done == self.last;
         if done > self.last || !is_time {
             return Ok(());
@@ -81,7 +87,11 @@ impl Pruner {
         let layers: Vec<&[f32]> = scores.iter().map(Vec::as_slice).collect();
         let masks = Ranking::new(&layers, Scale::Magnitude)?.masks(kept(self.target(done)));
         apply(trainer.params_mut(), &self.places, &masks);
+        let biases = average.as_ref().map(|_| units.biases(trainer.params()));
         units.remove_dead(trainer.params_mut());
+        if let (Some(average), Some(before)) = (average, biases) {
+            average.shift(&before, trainer.params());
+        }
         trainer.masks_changed()
     }
 

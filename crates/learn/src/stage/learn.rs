@@ -196,7 +196,8 @@ impl Run<'_> {
         let (samples, pace) = (&*self.setup.data.training, course.pace(done));
         let found = course.trainer.step(samples, batch, self.state.step + step as u64, pace)?;
         if let Some(pruner) = &mut course.pruner {
-            pruner.after(done + 1, &mut course.trainer, &self.units)?;
+            let average = course.average.as_mut();
+            pruner.after(done + 1, &mut course.trainer, (&self.units, average))?;
         }
         if let Some(average) = &mut course.average {
             average.take_in(done, course.trainer.params(), self.setup.pool);
@@ -226,11 +227,7 @@ impl Run<'_> {
         state.epoch += 1;
         state.epochs += 1;
         state.step += course.steps as u64;
-        let score = self.score()?;
-        if !score.loss.is_finite() {
-            let at = "the validation loss, after an epoch whose batches were finite".into();
-            return Err(Error::Diverged { step: self.state.step, at });
-        }
+        let score = self.finite_score()?;
         let state = &mut self.state;
         let done = u64::from(state.epoch) * course.steps as u64;
         let narrow = course.learn.narrow;
@@ -245,12 +242,21 @@ impl Run<'_> {
         Ok(score)
     }
 
+    fn finite_score(&mut self) -> Result<Score> {
+        let score = self.score()?;
+        if score.loss.is_finite() {
+            return Ok(score);
+        }
+        let at = "the validation loss, after an epoch whose batches were finite".into();
+        Err(Error::Diverged { step: self.state.step, at })
+    }
+
     /// Judges what a cut left that no epoch follows.
     fn judge_cut(&mut self, average: Option<&Average>) -> Result<()> {
         if let Some(average) = average {
             average.put(&mut self.graph.params);
         }
-        let score = self.score()?;
+        let score = self.finite_score()?;
         (self.state.last, self.state.last_loss) = (score.accuracy, score.loss);
         Ok(())
     }

@@ -123,3 +123,28 @@ fn a_constant_that_meets_a_border_of_zeros_is_not_folded() {
     assert_eq!(Units::of(&g).remove_dead(&mut g.params), 1);
     assert!(gap(&answers(&g), &before) < 1e-9);
 }
+
+#[test]
+fn what_a_unit_always_says_is_not_put_where_a_bias_is_dead() {
+    let mut g = net(0);
+    cut(&mut g, "w2", |at| at >= g_columns());
+    let before = answers(&g);
+    let at = g.param_named("b3").unwrap().0;
+    let bias = &mut g.params[at];
+    bias.tensor.data_mut()[1] = 0.0;
+    bias.mask = Some(vec![true, false, true]);
+    let dead = answers(&g);
+    let b2 = g.param_named("b2").unwrap().0;
+    g.params[b2].tensor.data_mut()[0] = 0.5;
+    let says = answers(&g);
+    Units::of(&g).remove_dead(&mut g.params);
+    assert_eq!(g.params[at].tensor.data()[1], 0.0);
+    assert_eq!(answers(&g), says);
+    assert!(before != dead && dead != says);
+}
+
+/// Weights of a row of `w2`.
+fn g_columns() -> usize {
+    let g = net(0);
+    g.params[g.param_named("w2").unwrap().0].tensor.data().len() / 6
+}
