@@ -17,7 +17,7 @@
 mod coder;
 mod file;
 mod frame;
-mod header;
+pub(crate) mod header;
 mod metadata;
 mod parts;
 mod tensors;

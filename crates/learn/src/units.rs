@@ -94,9 +94,7 @@ impl Units {
             }
         }
     }
-}
 
-impl Units {
     /// The biases that removed units may change, by their place among the parameters.
     pub(crate) fn biases(&self, params: &[Param]) -> Vec<(usize, Vec<f32>)> {
         let mut places: Vec<usize> = self.0.iter().filter_map(|joint| joint.to.bias).collect();

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a name.
-const MAX_NAME: usize = 4096;
+pub(crate) const MAX_NAME: usize = 4096;
 
 /// Values that a node may read.
 const MAX_INPUTS: usize = 1 << 14;
@@ -155,14 +155,9 @@ impl Header {
     /// Refuses what would be copied too often: names go to values, types to the ops that read them.
     fn check_lengths(&self) -> Result<()> {
         let refuse = |what: &str| Err(damaged(format!("its header: {what}")));
-        let nodes = self.nodes.iter().map(|node| &node.name);
-        if self
-            .params
-            .iter()
-            .map(|param| &param.name)
-            .chain(nodes)
-            .any(|name| name.len() > MAX_NAME)
-        {
+        let params = self.params.iter().map(|param| &param.name);
+        let mut names = params.chain(self.nodes.iter().map(|node| &node.name));
+        if names.any(|name| name.len() > MAX_NAME) {
             return refuse(&format!("a name of more than {MAX_NAME} bytes"));
         }
         if self.params.iter().any(|param| param.shape.len() > MAX_RANK) {

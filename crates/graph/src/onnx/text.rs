@@ -3,11 +3,9 @@
 use super::messages::{GraphProto, NodeProto, ValueInfoProto};
 use super::unusable;
 use crate::Result;
+use crate::container::header::MAX_NAME;
 
-/// Names are not longer, in bytes; a `.hoyer` file could not hold them.
-const MAX_NAME: usize = 4096;
-
-/// Messages are not longer, in characters.
+/// Messages are not longer, in characters; names are held to what a `.hoyer` file can hold.
 const MOST: usize = 600;
 
 /// The text without characters that control a terminal, and not too long.

@@ -46,7 +46,8 @@ impl Export {
         write_atomic(&self.out, &bytes)?;
         let size = bytes.len() as u64;
         if self.json {
-            let answer = json!({ "file": self.out.display().to_string(), "file_bytes": size, "params": cost.parameters });
+            let file = self.out.display().to_string();
+            let answer = json!({ "file": file, "file_bytes": size, "params": cost.parameters });
             writeln!(out, "{answer:#}")?;
             return Ok(());
         }
